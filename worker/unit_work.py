@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from shared.folders.gmail import EXTENSION
 from shared.model import Lease, Options, UnitKind
 from shared.model.choices import DeletionsChoice, LabelMode
-from shared.model.errors import MailhaulError, NothingTaken, StoreError, Throttled
+from shared.model.errors import MailError, MailhaulError, NothingTaken, StoreError, Throttled
 from shared.model.events import Listener, LookEnded
 from shared.model.lifecycle import Outcome, Wish
 from shared.model.protocols import protocol_of
@@ -24,6 +24,7 @@ from worker.copying.forgotten_flags import see_to_brought
 from worker.copying.neighbours import Neighbours
 from worker.copying.returning import KnownBack, WayBack, await_return
 from worker.decisions.alike import LOOKS
+from worker.decisions.batch_ahead import BatchAhead
 from worker.decisions.closing import Divided, Finished, InDoubt, SettleLater, Split, UnitEnd
 from worker.decisions.failures import ATTEMPTS, FOREIGN_WRITER, UNIT_ATTEMPTS, same_in_a_row
 from worker.decisions.ledger_entries import given_up
@@ -59,12 +60,15 @@ class UnitWork:
         self._returns = KnownBack(place.store)
         #: The counts of the unit before at the destination, where that was a plan that found nothing to do.
         self._counted: CountedFolders | None = None
+        #: Unit id → the batch that this lane claims after it, of the mailbox that it planned last.
+        self._coming: Mapping[str, BatchAhead] = {}
         #: Whether the current unit brought any message to an outcome.
         self.progressed = False
 
     def forget(self) -> None:
         """Forgets what the unit before counted: the lane leaves its mailbox."""
         self._counted = None
+        self._coming = {}
 
     def run(self, lease: Lease) -> UnitEnd:
         """Works on one unit. Raises what its parts raise, for `worker.decisions.failures` to judge."""
@@ -72,6 +76,10 @@ class UnitWork:
             return self._worked(lease)
         except SettleLater as later:
             return InDoubt(seconds=later.seconds, counts=later.counts)
+        except MailError:
+            # Another server may not take what is asked for ahead, or a folder ends each connection: it happens once a plan.
+            self._coming = {}
+            raise
 
     def _worked(self, lease: Lease) -> UnitEnd:
         place, sessions = self._place, self._sessions
@@ -119,14 +127,14 @@ class UnitWork:
                 returning=returning,
                 wish=wish,
                 wide=place.plans_at_work,
+                ring=partial(place.ring, UnitKind.COPY, lease.mailbox.import_id, ""),
             )
             pending = {folder.folder_id for folder, tally in planned if tally.pending}
             gone = {folder.folder_id for folder, tally in planned if tally[Outcome.VANISHED]}
             lanes = planning.run(known, pending, gone)
             if not lanes and not pending:  # nobody can copy before the verification
                 self._counted = planning.counted(began)
-            for _ in range(min(lanes - 1, 7)):
-                place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
+            self._coming = planning.coming(place.copy_rules.widening.least_messages)
         elif unit.kind is UnitKind.LOOK:
             return self._look(lease)
         elif unit.kind is UnitKind.VERIFY:
@@ -178,6 +186,8 @@ class UnitWork:
                 lambda nothing, coded: self._believed(lease, nothing, coded=coded),
                 lambda: place.ring(UnitKind.COPY, lease.mailbox.import_id, ""),
                 reason,
+                # Where something failed, it must be known which folder was to blame.
+                self._coming.get(unit.unit_id) if unit.attempts == 1 else None,
             )
             try:
                 return copying.run()

@@ -68,8 +68,11 @@ class MailSession(Protocol):
     def capabilities(self) -> frozenset[str]:
         """The capabilities after login, in upper case, without those that the server turned out not to do."""
 
-    def listing(self) -> FolderListing:
-        """Lists the account's folders, subscriptions included."""
+    def listing(self, *, counting: Sequence[bytes] = ()) -> FolderListing:
+        """Lists the account's folders, subscriptions included.
+
+        `counting` announces that `statuses` of these will be called next, so that the server can be asked already.
+        """
 
     def statuses(
         self, names: Sequence[bytes], *, sized: bool = False, changes: bool = False
@@ -124,7 +127,7 @@ class MailSession(Protocol):
         """
 
     def noop(self) -> None:
-        """Makes a round trip; raises `ConnectionLost` when the other end is gone."""
+        """Makes a round trip, and forgets what was announced; raises `ConnectionLost` when the other end is gone."""
 
     def close(self) -> None:
         """Sends LOGOUT without waiting long. Never raises."""
@@ -136,11 +139,20 @@ class MailSession(Protocol):
 class MailSource(MailSession, Protocol):
     """The side that is only read."""
 
+    def survey(self, names: Sequence[bytes], opening: Sequence[bytes]) -> list[FolderStatus | Exception]:
+        """Returns `statuses(names)`, and announces with them that folders are opened and listed next, as `foresee` does."""
+
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """Announces that `open(name)` will be called after what was announced before.
 
         Then `fetch(uids)` will be called, or `sizes` when `uids` is None, so that the server can be asked already. The
         announcement need not come true.
+        """
+
+    def ask_ahead(self, uids: UidSet) -> None:
+        """Announces that `fetch` will be called for messages of the folder now open that begin with these.
+
+        They are few: should the announcement not come true, they are read and dropped.
         """
 
     def caution(self) -> str:
@@ -207,8 +219,11 @@ class MailDestination(MailSession, Protocol):
     def commands(self) -> int:
         """A number that stays the same for as long as nothing is sent over this session."""
 
-    def open(self, name: bytes) -> KnownStatus:
-        """Opens the folder with SELECT; `permanent_flags` and `append_limit_bytes` are the folder's."""
+    def open(self, name: bytes, *, announced: bool = False) -> KnownStatus:
+        """Opens the folder with SELECT; `permanent_flags` and `append_limit_bytes` are the folder's.
+
+        What is told is of now, except with `announced`: then it may be as old as the announcement of the folder (`marks`).
+        """
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:
         """Creates the folders in one flight; one that exists already is fine. Returns an error or None for each."""
@@ -241,9 +256,10 @@ class MailDestination(MailSession, Protocol):
         Groups are answered in the order sent; the nth of `uids` belongs to the nth of `stored`.
         """
 
-    def marks(self, uids: UidSet) -> tuple[int, int]:
+    def marks(self, uids: UidSet, *, then: bytes | None = None) -> tuple[int, int]:
         """Returns how many of these messages the folder now open shows, and the sum of their marks.
 
+        `then` announces that this folder is opened next: nothing may be sent to the folder now open any more.
         A mark is `shared.content.fingerprint.mark` of UID, size, date and fingerprint; the sum is below its `MODULUS`.
         """
 

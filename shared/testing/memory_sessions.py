@@ -107,7 +107,7 @@ class _MemorySession:
             status = replace(status, highestmodseq=None)
         return status if "STATUS=SIZE" in self.capabilities else replace(status, size_bytes=None)
 
-    def listing(self) -> FolderListing:
+    def listing(self, *, counting: Sequence[bytes] = ()) -> FolderListing:
         self._step("listing")
         with self._server.lock:
             return FolderListing(
@@ -211,8 +211,14 @@ class _MemorySession:
 class MemorySource(_MemorySession):
     """A source session in memory. See `shared.mail.MailSource`."""
 
+    def survey(self, names: Sequence[bytes], opening: Sequence[bytes]) -> list[FolderStatus | Exception]:
+        return self.statuses(names)
+
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         pass  # nothing takes time here
+
+    def ask_ahead(self, uids: UidSet) -> None:
+        pass
 
     def vanished(self, name: bytes, uidvalidity: int, since: int) -> None:
         return None
@@ -277,13 +283,19 @@ class MemoryDestination(_MemorySession):
     def __init__(self, server: MemoryMail, side: Side, login: str) -> None:
         super().__init__(server, side, login)
         self._answers: deque[tuple[Appended, At]] = deque()
+        #: The folder that was announced, and what it told then.
+        self._announced: tuple[bytes, KnownStatus] | None = None
 
     @property
     def commands(self) -> int:
         return self._steps
 
-    def open(self, name: bytes) -> KnownStatus:
-        return replace(self._open(name), append_limit_bytes=self._server.append_limit_bytes)
+    def open(self, name: bytes, *, announced: bool = False) -> KnownStatus:
+        told, self._announced = self._announced, None
+        status = self._open(name)
+        if announced and told is not None and told[0] == name:
+            status = told[1]
+        return replace(status, append_limit_bytes=self._server.append_limit_bytes)
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:
         self._step("create")
@@ -317,9 +329,12 @@ class MemoryDestination(_MemorySession):
                 self._folders[folder.name] = folder
         return None
 
-    def marks(self, uids: UidSet) -> tuple[int, int]:
+    def marks(self, uids: UidSet, *, then: bytes | None = None) -> tuple[int, int]:
         seen = list(self.sightings(uids))
         total = sum(mark(s.uid, s.size_bytes, s.internaldate, s.fingerprint) for s in seen)
+        with self._server.lock:
+            if then is not None and then in self._folders:
+                self._announced = then, self._trim(self._folders[then].status(selected=True))
         return len(seen), total % MODULUS
 
     def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:

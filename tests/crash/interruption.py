@@ -35,6 +35,8 @@ _TELLING = {
     "fetch",
     "listing",
     "statuses",
+    "survey",
+    "ask_ahead",
     "noop",
     "close",
     "abort",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import worker.following.moves
-import worker.planning.plan
+import worker.planning.plan_entry
 from shared.model import Options
 from shared.model.uids import Uid
 from shared.testing.memory_mail import USUAL
@@ -159,7 +159,7 @@ def _assert_away(in_process: MemoryImport) -> None:
 
 
 def test_what_was_taken_away_on_both_sides_stays_away_whoever_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker.planning.plan, "BATCHES_AT_ONCE", 0)  # each folder is entered by itself
+    monkeypatch.setattr(worker.planning.plan_entry, "BATCHES_AT_ONCE", 0)  # each folder is entered by itself
     effects = Effects()
     assert _exchanged().work(effects)
     for kill_at in range(effects.steps):

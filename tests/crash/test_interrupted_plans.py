@@ -8,7 +8,7 @@ from shared.model import UnitKind
 from shared.model.lifecycle import MailboxState
 from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered
 from worker import unit_work
-from worker.planning import plan
+from worker.planning import folder_turns
 from worker.sessions import ends
 
 FOLDERS = 24
@@ -50,7 +50,7 @@ def life(in_process: MemoryImport, folders: int, kill_at: int = -1) -> tuple[boo
 @pytest.mark.parametrize("gives_way", [True, False], ids=["gives way", "control: goes on"])
 def test_it_stops_between_two_folders_and_goes_on_behind_them(gives_way: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not gives_way:
-        monkeypatch.setattr(plan, "stop_on", lambda wish: None)
+        monkeypatch.setattr(folder_turns, "stop_on", lambda wish: None)
     in_process = staged()
     _, opened = life(in_process, 5)
     assert (opened == 5) is gives_way

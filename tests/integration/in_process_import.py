@@ -116,6 +116,8 @@ class InProcessImport:
         self.plan_rules = PlanRules(batch_messages=batch_messages)
         #: Waits for a rate.
         self.sleep: Callable[[float], object] = self._pass
+        #: Calls one lane more.
+        self.ring: Callable[[], None] = lambda: None
         #: Tells the lanes between two units whether to stop.
         self.stopping: Callable[[], bool] = lambda: False
         #: Tells whether the import may remove copies (`shared.sign_in.removals`).
@@ -184,7 +186,7 @@ class InProcessImport:
             dialer=self.dialer(),
             lease_keeper=LeaseKeeper(self.store, "worker", clock=lambda: self.time),
             tell=lambda event: None,
-            ring=lambda *job: None,
+            ring=lambda *job: self.ring(),
             stopping=lambda: self.stopping(),
             may_remove=lambda import_id, options: self.may_remove(import_id, options),
             copy_rules=self.copy_rules,

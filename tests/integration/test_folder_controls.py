@@ -72,6 +72,7 @@ def test_a_refused_name(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected
 @pytest.mark.parametrize("protected", [True, False])
 def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
     if not protected:
+        monkeypatch.setattr(BatchFolders, "refused", lambda self, error: error)
         monkeypatch.setattr(BatchFolders, "_opened_there", lambda self, name: (self._destination.open(name), False))
         monkeypatch.setattr(BatchFolders, "refused", lambda self, error: error)
         # Verification would make the folder again as well.

@@ -268,12 +268,12 @@ class TestAFolderThatIsRemovedMeanwhile:
         def removing(session: Any) -> Any:
             opening = session.open
 
-            def opened(name: bytes) -> Any:
+            def opened(name: bytes, **more: Any) -> Any:
                 if name == b"Work" and not removed:
                     removed.append("Work")
                     with Wire(destination.host, destination.port, LOGIN, PASSWORD) as wire:
                         wire.command(b"DELETE Work")
-                return opening(name)
+                return opening(name, **more)
 
             session.open = opened
             return session

@@ -14,7 +14,7 @@ from shared.mail.answers.numbers import known_statuses
 from shared.mail.imap.imap_source import ImapSource
 from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
 from tests.servers.faults import reply, rewrite
-from worker.planning import plan
+from worker.decisions import folder_opening
 
 
 def without(item: bytes) -> Callable[[bytes], bytes]:
@@ -75,8 +75,8 @@ def test_a_folder_of_which_status_is_refused_is_opened(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, *, opened: bool
 ) -> None:
     if not opened:
-        monkeypatch.setattr(plan, "ServerRefused", LookupError)
-        monkeypatch.setattr(plan, "FolderRefused", LookupError)
+        monkeypatch.setattr(folder_opening, "ServerRefused", LookupError)
+        monkeypatch.setattr(folder_opening, "FolderRefused", LookupError)
     wires.fill(5)
     in_process = InProcessImport(wires.source, wires.destination)
     in_process.to_the_end()

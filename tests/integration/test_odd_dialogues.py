@@ -13,7 +13,7 @@ from shared.mail.imap.imap_mailbox import ImapSession
 from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply, rewrite
 from tests.servers.faulty import Command
-from worker.planning.plan import MailboxPlan
+from worker.decisions.mailbox_folders import MailboxFolders
 
 
 def whole(wires: Wires, *folders: bytes) -> bool:
@@ -318,8 +318,8 @@ def test_a_folder_that_cannot_be_listed_costs_the_others_nothing(wires: Wires, a
 
 def test_without_another_attempt_the_folder_behind_is_blamed(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: after the third BYE the other folder is not looked at any more."""
-    monkeypatch.setattr("worker.planning.plan.UNIT_ATTEMPTS", 0)
-    monkeypatch.setattr(MailboxPlan, "_turned", lambda self, mapped, before: mapped)
+    monkeypatch.setattr("worker.planning.folder_turns.UNIT_ATTEMPTS", 0)
+    monkeypatch.setattr(MailboxFolders, "in_turn", lambda self, mapped, attempts: list(mapped))
     wires.fill(4)
     wires.old.folder(b"Work").add(plain(100))
     count = itertools.count()

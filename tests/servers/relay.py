@@ -30,12 +30,18 @@ class Relay:
     connections: int = 0
 
     def __post_init__(self) -> None:
+        self._ended, self._changed = 0, threading.Condition()
         self._listener = Listener(self._serve)
         self.port = self._listener.port
 
     def clear(self) -> None:
         """Forgets what passed."""
-        self.asked, self.answered, self.connections = [], [], 0
+        self.asked, self.answered, self.connections, self._ended = [], [], 0, 0
+
+    def await_end(self, seconds: float = 60.0) -> None:
+        """Returns when all connections so far have ended, LOGOUT with them, whose answer no client waits for."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._ended == self.connections, seconds), "a connection goes on"
 
     def close(self) -> None:
         """Ends the relay and its connections."""
@@ -52,6 +58,9 @@ class Relay:
         self._pass(client, server, turn, True)
         back.join()
         self._listener.let_go(server)
+        with self._changed:
+            self._ended += 1
+            self._changed.notify_all()
 
     def _pass(self, one: socket.socket, other: socket.socket, turn: dict[str, bool], asks: bool) -> None:
         with contextlib.suppress(OSError):

@@ -82,8 +82,9 @@ class Arrivals:
     def before(self, status: KnownStatus, remaining: UidSet, beside: Beside) -> tuple[tuple[Settled, ...], UidSet, int]:
         """Finds those source messages of `remaining` that somebody else brought since the folder was first planned.
 
-        Returns their ledger entries, their source UIDs, and how many arrived since this pass was planned. The source
-        must be idle.
+        Returns their ledger entries, their source UIDs, and how many arrived since this pass was planned. `status` is of the
+        SELECT that opened the destination folder: what arrives later is left to `between`. Where the source has to be asked, what
+        was asked for ahead is dropped.
         """
         first = self._folder.destination_uidnext
         low, high = self._lease.last_taken

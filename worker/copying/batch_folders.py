@@ -130,8 +130,13 @@ class BatchFolders:
         It is missing when somebody removed it, or no name that was tried for it was taken. It is another folder then,
         so the mailbox is planned anew. Raises the server's refusal to create it.
         """
+        lease = self._lease
+        # Who looks for what an earlier holder, another lane or another import brought looks at what is there since the claim; so
+        # does who waited for a rate.
+        past = lease.intents or lease.restarted or lease.unit.attempts > 1
+        anew = past or lease.neighbours or lease.due or self._writers.asks
         try:
-            return self._destination.open(name), False
+            return self._destination.open(name, announced=not anew), False
         except FolderRefused:
             for error in self._destination.create([name]):
                 if error is not None:

@@ -16,10 +16,13 @@ from typing import Final
 
 from shared.content.watching import WatchedChunks, seen_in
 from shared.mail import KnownStatus, MailDestination, MailSource, Message, Sighting
+from shared.mail.answers.limits import may_be_too_large
 from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.model.errors import (
     AnswerUnreadable,
     ConnectionLost,
+    FolderChanged,
+    FolderRefused,
     FolderVanished,
     LeaseLost,
     LedgerConflict,
@@ -36,10 +39,11 @@ from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, Uid, UidSet, records_of
 from shared.nouns import dataclass
 from shared.store import WorkStore
+from shared.wording.often_said import FOLDER_RECREATED
 from shared.wording.phrases import Phrase, text_of
 from worker.copying.append_answers import AppendAnswers
 from worker.copying.arrivals import Arrivals, foreign_writer
-from worker.copying.batch_folders import BatchFolders
+from worker.copying.batch_folders import MOST_REMADE, BatchFolders
 from worker.copying.dating import Dating
 from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.gmail_sharing import GmailSharing
@@ -52,6 +56,7 @@ from worker.copying.rate_wait import wait_out
 from worker.copying.recovery import arrived, contested_seconds, just_stored, known_destinations, look
 from worker.copying.writers import FolderWriters
 from worker.decisions.alike import Alike
+from worker.decisions.batch_ahead import AHEAD_BYTES, BatchAhead
 from worker.decisions.closing import Divided, Finished, SettleLater
 from worker.decisions.copy_notes import watched
 from worker.decisions.failures import ATTEMPTS
@@ -104,13 +109,16 @@ class BatchCopy:
         believed: Callable[[NothingTaken, bool], bool] = lambda nothing, coded: False,
         ring: Callable[[], object] = lambda: None,
         give_up: str = "",
+        coming: BatchAhead | None = None,
     ) -> None:
         """Takes `wish`, which says without a round trip what the operator wants, or that the lease is lost.
 
         `wish` is asked before every append. With `labels`, several
         folders may show one message (`worker.copying.gmail_sharing`). `sleep` waits for the seconds that the rates demand. `ring`
         calls one lane more. `give_up` is the reason for which nothing is sent any more: what is not there already fails.
+        `coming` is the batch that is claimed next, as far as that is known.
         """
+        self._coming = coming
         self._give_up = give_up
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
@@ -173,6 +181,8 @@ class BatchCopy:
                 raise
         except BaseException as error:
             self._salvage(error)
+            if isinstance(error, NothingTaken):
+                self._insist_on(folder)
             raise
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
@@ -187,6 +197,22 @@ class BatchCopy:
             raise
         merged = LedgerEntry(name=self._lease.unit.unit_id, records=tuple(pairs), digest=0, checked=checked)
         return Finished(settled=tuple(flight.take()), records=(merged,) if pairs else ())
+
+    def _insist_on(self, folder: Folder) -> None:
+        """Raises `FolderChanged` where the destination folder is not the one that was opened: the server is not to blame then.
+
+        A server may refuse what is appended to such a folder without saying why (Dovecot: [SERVERBUG]).
+        """
+        assert self._status is not None
+        if folder.remade >= MOST_REMADE:
+            return
+        said = FOLDER_RECREATED.says(folder=folder.display)
+        try:
+            here = self._destination.open(folder.destination_name)
+        except FolderRefused as gone:
+            raise FolderChanged(Side.DESTINATION, said) from gone
+        if not here.same_uids(self._status.uidvalidity or 0):
+            raise FolderChanged(Side.DESTINATION, said)
 
     def _parts(self, folder: Folder, remaining: UidSet) -> Iterable[UidSet]:
         if self._shared:
@@ -207,7 +233,8 @@ class BatchCopy:
 
         Called while the folder is open anyway. Where they differ, `worker.verifying.verify` compares message by message.
         """
-        return self._destination.marks(uids) == (len(uids), self._flying.digest)
+        coming = self._coming.folder.destination_name if self._coming else None
+        return self._destination.marks(uids, then=coming) == (len(uids), self._flying.digest)
 
     @property
     def _flying(self) -> InFlight:
@@ -345,6 +372,7 @@ class BatchCopy:
 
     def _copy(self, uids: UidSet, *, most: int = 0, keywords: bool = True) -> None:
         """Reads `uids` and appends them in groups of at most `most` messages."""
+        whole = not most
         most = most or min(self._writers.group_messages or self._rules.group_messages, self._rules.group_messages)
         group: list[Message] = []
         size = 0
@@ -371,9 +399,25 @@ class BatchCopy:
                 group, size = [], 0
         if group:
             self._send(group, keywords)
+        if whole and not (broken or self._flying.due or self._flying.refused):
+            self._ask_ahead()
         self._answers.read(0)
         if broken:
             raise broken[0]
+
+    def _ask_ahead(self) -> None:
+        """Lets the source send what comes next, while the destination answers."""
+        if self._writers.has_rest:  # whatever comes next is of this folder
+            if rest := self._writers.coming():
+                self._source.ask_ahead(rest)
+            return
+        coming = self._coming
+        if coming is None or self._labels or self._empty or self._wish() is not Wish.RUN:
+            return
+        # All that is asked for has to be read, should another batch come.
+        known = 0 < coming.unit.size_bytes <= AHEAD_BYTES
+        if known and not may_be_too_large(self._destination.capabilities, coming.unit.size_bytes):
+            self._source.foresee(coming.folder.source_name, coming.unit.uids)
 
     def _set_first_apart(self, left: UidSet, error: ConnectionLost) -> None:
         """Raises `Divided` where the source ended the connection before any message came, not for the first time.

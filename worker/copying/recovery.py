@@ -77,7 +77,7 @@ def arrived(
 ) -> list[Sighting]:
     """Returns the messages of the open folder from UID `low` on that are not in `known`, and `below` a UID if given.
 
-    `status` is of a fresh SELECT.
+    `status` is of the SELECT that opened it: what arrived since is not seen.
     """
     window = UidSet.span(low, min(status.uidnext, below or status.uidnext) - 1)
     if len(window - known) > min(WIDE, status.messages):
@@ -97,7 +97,7 @@ def just_stored(
     streaming. `entered` are the UIDs that the ledger is about to know.
     """
     known = known_destinations(store, folder.folder_id) | entered
-    now = destination.open(folder.destination_name)  # opened anew, for its present UIDNEXT
+    now = destination.open(folder.destination_name)  # for its present UIDNEXT
     ours = [
         Sighting(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
         for s in sent
@@ -157,11 +157,11 @@ def look(
 ) -> Looked:
     """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought.
 
-    Both folders are open. `writing` is what other lanes write into the folder, asked for after it was opened; None where
-    there are none. Twins of what other holders left are matched in one multiset with ours: while one of these twins may
-    still arrive, no other is sent again. Of what other lanes may have brought nothing is taken. `elsewhere` looks for copies in
-    other folders, and leaves both of these open; it is asked where something is missing that may have been here and gone.
-    Raises what the ports raise.
+    Both folders are open, the destination's since the lease was claimed. `writing` is what other lanes write into the folder,
+    asked for after it was opened; None where there are none. Twins of what other holders left are matched in one multiset with
+    ours: while one of these twins may still arrive, no other is sent again. Of what other lanes may have brought nothing is
+    taken. `elsewhere` looks for copies in other folders, and leaves both of these open; it is asked where something is missing
+    that may have been here and gone. Raises what the ports raise.
     """
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)

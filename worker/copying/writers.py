@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from shared.mail import MailDestination
 from shared.model import Lease, Writing
 from shared.model.protocols import protocol_of
-from shared.model.uids import UidSet
+from shared.model.uids import NO_UIDS, UidSet
 from shared.runtime.logs import get_logger
 from shared.store.ports.folder_writers import WriterStore
 from worker.decisions.closing import Divided
 from worker.decisions.shares import Widening
+
+#: The messages that are asked for ahead of the decision who copies them, and their bytes as the average of the batch has it.
+COMING_MESSAGES: Final = 100
+COMING_BYTES: Final = 1 << 20
 
 _log = get_logger("mailhaul.worker")
 
@@ -45,6 +50,8 @@ class FolderWriters:
         #: When the first and the last answer came, and how many messages were taken after the first.
         self._first: float | None = None
         self._last, self._taken = 0.0, 0
+        #: The part that comes next if the pace allows it.
+        self._rest = NO_UIDS
 
     @property
     def asks(self) -> bool:
@@ -84,9 +91,10 @@ class FolderWriters:
         """
         rules, may, pending = self._rules, self._may_widen(destination), self._lease.folder_pending
         here = self.first_part(remaining, destination)
-        rest = remaining - here
+        self._rest = rest = remaining - here
         self.group_messages = rules.probe_group if rest else self._shared_group
         yield here
+        self._rest = NO_UIDS
         self.group_messages = self._shared_group
         pending -= len(here)
         writers = rules.writers(pending, self._pace()) if may else 1
@@ -96,6 +104,21 @@ class FolderWriters:
                 raise Divided(shares)
         if rest:
             yield rest
+
+    @property
+    def has_rest(self) -> bool:
+        """Tells whether the batch goes on after the part at hand, in this lane or in several."""
+        return bool(self._rest)
+
+    def coming(self) -> UidSet:
+        """Returns what the source may be asked for while the pace is looked at: the first messages of the next part.
+
+        They are few, since they come for nothing where the pace makes them other lanes' work.
+        """
+        unit = self._lease.unit
+        if not unit.size_bytes:
+            return NO_UIDS
+        return self._rest.take(min(COMING_MESSAGES, COMING_BYTES * len(unit.uids) // unit.size_bytes))[0]
 
     def answered(self, messages: int) -> None:
         """Notes that the destination took so many messages just now."""

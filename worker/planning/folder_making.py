@@ -24,7 +24,6 @@ from shared.model import Folder, Options
 from shared.model.errors import FolderRefused, Throttled
 from shared.nouns import dataclass
 from shared.wording.often_said import CALLED_THERE
-from worker.sessions.mailbox_sessions import together
 
 #: Number of rounds in which names are tried: a tree of folders that take no folders below them needs one round for each
 #: level.
@@ -62,67 +61,98 @@ class PreparedFolders:
     left_out: LeftOut
 
 
-def make_folders(
-    source: MailSource,
-    destination: MailDestination,
-    options: Options,
-    known: Sequence[Folder],
-    listings: tuple[FolderListing, FolderListing] | None = None,
-    *,
-    absent: Collection[bytes] = (),
-    places: Mapping[bytes, bytes] | None = None,
-    go_on: Callable[[], object] = lambda: None,
-) -> PreparedFolders:
-    """Maps, creates and subscribes the folders; `known` is what an earlier pass planned.
+class WantedFolders:
+    """The folders that a mailbox is to have at the destination, as the listings of both sides tell."""
 
-    `listings` are those of both sides, where they are known. The folders with the source names `absent` are mapped and not
-    created.
-    `places` is source name → destination name of folders that were never planned and whose place is known. `go_on` is called
-    between a few folders, and raises where the lane is to stop. Raises what the ports raise.
-    """
-    theirs, ours = listings or together(source.listing, destination.listing)
-    subscribed = {folder.name for folder in ours.folders if folder.subscribed}
-    pins = {**(places or {}), **pins_of(known, ours)}
-    notes = {f.source_name: f.note for f in known if f.source_name in pins}
-    refused: dict[bytes, dict[bytes, str]] = {}
-    rules = NameRules()
-    for _ in range(MOST_ROUNDS):
-        mapped = mapped_to(theirs, ours, source, options, pins, refused, rules)
-        mapped = [_remembering(one, notes.get(one.source_name, "")) for one in mapped]
-        wanted = [one for one in mapped if not one.skip]
-        missing = [
-            one for one in wanted if not one.exists and one.source_name not in absent and not _was_refused(one, refused)
-        ]
-        if not missing:
-            break
+    def __init__(
+        self,
+        source: MailSource,
+        destination: MailDestination,
+        options: Options,
+        known: Sequence[Folder],
+        listings: tuple[FolderListing, FolderListing],
+        *,
+        absent: Collection[bytes] = (),
+        places: Mapping[bytes, bytes] | None = None,
+        counted: Collection[bytes] = (),
+    ) -> None:
+        """Maps the folders; `known` is what an earlier pass planned.
+
+        The folders with the source names `absent` are mapped and not created. `places` is source name → destination name
+        of folders that were never planned and whose place is known. The numbers of the destination's folders `counted` are
+        known already.
+        """
+        self._source, self._destination, self._options = source, destination, options
+        self._absent, self._counted = absent, counted
+        self._theirs, self._ours = listings
+        self._pins = {**(places or {}), **pins_of(known, self._ours)}
+        self._notes = {f.source_name: f.note for f in known if f.source_name in self._pins}
+        self._refused: dict[bytes, dict[bytes, str]] = {}
+        self._rules = NameRules()
+        #: The place of each folder, as far as the destination refuses none.
+        self.mapped = self._mapped()
+
+    def _mapped(self) -> list[MappedFolder]:
+        mapped = mapped_to(
+            self._theirs, self._ours, self._source, self._options, self._pins, self._refused, self._rules
+        )
+        return [_remembering(one, self._notes.get(one.source_name, "")) for one in mapped]
+
+    def make(self, go_on: Callable[[], object] = lambda: None) -> PreparedFolders:
+        """Creates and subscribes the folders.
+
+        `go_on` is called between a few folders, and raises where the lane is to stop. Raises what the ports raise.
+        """
+        subscribed = {folder.name for folder in self._ours.folders if folder.subscribed}
+        for turn in range(MOST_ROUNDS):
+            if turn:
+                self.mapped = self._mapped()
+            wanted = [one for one in self.mapped if not one.skip]
+            here = [one for one in wanted if one.source_name not in self._absent]
+            missing = [one for one in here if not one.exists and not _was_refused(one, self._refused)]
+            if not missing:
+                break
+            uncounted = dict.fromkeys(one.destination_name for one in here if one.destination_name not in self._counted)
+            if self._all_made(missing, wanted, list(uncounted), go_on):
+                break
+        fresh = [one.destination_name for one in here if one.subscribed and one.destination_name not in subscribed]
+        if fresh:
+            self._destination.subscribe(fresh)
+        mapped = sorted(self.mapped, key=lambda one: not is_inbox(one.source_name))
+        return PreparedFolders(listing=self._theirs, mapped=mapped, left_out=left_out(mapped))
+
+    def _all_made(
+        self,
+        missing: list[MappedFolder],
+        wanted: Sequence[MappedFolder],
+        counting: Sequence[bytes],
+        go_on: Callable[[], object],
+    ) -> bool:
+        """Creates the folders `missing`, and lists what there is then. Tells whether no folder is to get another name.
+
+        The numbers of `counting` are asked for behind the listing. Where a folder has another name, nobody takes those that were
+        told under the first one: all are asked for again.
+        """
         # Parents first: a folder created below a name may take the name itself.
-        missing.sort(key=lambda one: one.destination_name.count((ours.separator or "\0").encode()))
-        failed = dict(_failed(destination, missing, go_on))
+        missing.sort(key=lambda one: one.destination_name.count((self._ours.separator or "\0").encode()))
+        failed = dict(_failed(self._destination, missing, go_on))
         for one, error in failed.items():
-            refused.setdefault(one.source_name, {})[one.destination_name] = getattr(error, "detail", "")
-        before, ours = ours, destination.listing()
-        separator = (ours.separator or "\0").encode()
-        elsewhere = _Elsewhere(MadeNames(before, ours), separator, wanted, missing, failed)
+            self._refused.setdefault(one.source_name, {})[one.destination_name] = getattr(error, "detail", "")
+        before, self._ours = self._ours, self._destination.listing(counting=counting)
+        separator = (self._ours.separator or "\0").encode()
+        elsewhere = _Elsewhere(MadeNames(before, self._ours), separator, wanted, missing, failed)
         for one in elsewhere.apart:
-            refused.setdefault(one.source_name, {}).setdefault(one.destination_name, "")
-        rules = elsewhere.learned(rules)
+            self._refused.setdefault(one.source_name, {}).setdefault(one.destination_name, "")
+        self._rules = elsewhere.learned(self._rules)
         again = {one.source_name for one, error in failed.items() if _another_name_may_help(error)}
         again |= {one.source_name for one in elsewhere.apart}
         again -= elsewhere.places.keys()
         if not again and not elsewhere.places:
-            break
-        pins = {one.source_name: one.destination_name for one in wanted if one.source_name not in again}
-        pins.update(elsewhere.places)
-        notes = {one.source_name: one.note for one in wanted}
-    fresh = [
-        one.destination_name
-        for one in wanted
-        if one.subscribed and one.destination_name not in subscribed and one.source_name not in absent
-    ]
-    if fresh:
-        destination.subscribe(fresh)
-    mapped.sort(key=lambda one: not is_inbox(one.source_name))
-    return PreparedFolders(listing=theirs, mapped=mapped, left_out=left_out(mapped))
+            return True
+        self._pins = {one.source_name: one.destination_name for one in wanted if one.source_name not in again}
+        self._pins.update(elsewhere.places)
+        self._notes = {one.source_name: one.note for one in wanted}
+        return False
 
 
 def _failed(

@@ -35,28 +35,29 @@ class PlansAtWork:
         self._changed = Condition()
 
     @contextmanager
-    def turn(self, folders: int, wish: Callable[[], Wish]) -> Iterator[None]:
-        """Waits until there is room for so many folders, and holds it.
+    def turn(self, folders: int, wish: Callable[[], Wish]) -> Iterator[bool]:
+        """Waits until there is room for so many folders, and holds it. Yields whether it had to wait.
 
         Raises `ControlRequested` where the lane is to stop or to give way meanwhile, and `SettleLater` after a minute.
         """
         wide = folders if folders > FEW_FOLDERS else 0
-        if wide:
-            self._take(wide, wish)
+        waited = bool(wide) and self._take(wide, wish)
         try:
-            yield
+            yield waited
         finally:
             if wide:
                 with self._changed:
                     self._folders -= wide
                     self._changed.notify_all()
 
-    def _take(self, folders: int, wish: Callable[[], Wish]) -> None:
-        until = time.monotonic() + _PATIENCE_SECONDS
+    def _take(self, folders: int, wish: Callable[[], Wish]) -> bool:
+        until, waited = time.monotonic() + _PATIENCE_SECONDS, False
         while not self._has_room(folders):
+            waited = True
             stop_on(wish())
             if time.monotonic() > until:
                 raise SettleLater(_PATIENCE_SECONDS)
+        return waited
 
     def _has_room(self, folders: int) -> bool:
         """Takes the room if it is there, or soon."""

@@ -1,18 +1,22 @@
 """Sends commands before their turn, so that a folder is opened and read in one round trip (RFC 9051 §5.5).
 
 A caller that knows what comes next says so, and the command is sent at once; the caller that later wants to send it
-takes the tag instead. Only reading commands are sent ahead: a BAD to one, as after an EXAMINE that was refused, can do
-no harm.
+takes the tag instead. Only commands of one line that change no message are sent ahead: STATUS, FETCH of what is not marked as
+read by it, and what opens a folder. A BAD to one, as to FETCH after an EXAMINE that was refused, can do no harm.
+
+What opens a folder closes the one that is open. Where the caller never comes for it, the folder that is meant is opened again
+before anything else is said about it (`strayed`). An answer is as old as the command: whoever needs one of now settles first.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from shared.mail.answers.extensions import PIPELINING
-from shared.mail.transport.conversation import Conversation
+from shared.mail.transport.conversation import Conversation, Tagged
 
 #: The beginnings of the commands that open a folder, or close the one that is open where they fail.
 _OPENING: Final = (b"EXAMINE ", b"SELECT ")
@@ -35,7 +39,10 @@ class Ahead:
 
     def ask(self, commands: Sequence[bytes]) -> None:
         """Sends the commands in one flight."""
-        tags = self._talk.send_all(commands)
+        self.note(commands, self._talk.send_all(commands))
+
+    def note(self, commands: Sequence[bytes], tags: Sequence[bytes]) -> None:
+        """Notes commands that were sent ahead."""
         self._talk.forgive(tags)
         self._sent.extend(zip(commands, tags, strict=True))
 
@@ -57,9 +64,31 @@ class Ahead:
         self._talk.flew = True
         return tag
 
+    def ends(self, commands: Sequence[bytes], take: Callable[[int, list[bytes]], object]) -> list[Tagged] | None:
+        """Returns the ends of these commands as `Conversation.run` does, if all of them were sent ahead, in whatever order.
+
+        Else None, and nothing is on its way any more.
+        """
+        left = {command: place for place, command in enumerate(commands)}
+        ended: dict[int, Tagged] = {}
+        if len(left) == len(commands) and all(command in self for command in left):
+            while left and self._sent:
+                command = self._sent[0][0]
+                if (place := left.pop(command, None)) is None:
+                    self._drop()
+                elif tag := self.take(command):
+                    ended[place] = self._talk.finish(tag, partial(take, place))
+        if len(ended) < len(commands):
+            self.settle()
+            return None
+        return [ended[place] for place in range(len(commands))]
+
     def settle(self, until: bytes = b"") -> None:
         """Reads the answers to all commands that were sent before `until`, and forgets them."""
         while self._sent and self._sent[0][0] != until:
-            command, tag = self._sent.popleft()
-            self.strayed = self.strayed or command.startswith(_OPENING)
-            self._talk.finish(tag)
+            self._drop()
+
+    def _drop(self) -> None:
+        command, tag = self._sent.popleft()
+        self.strayed = self.strayed or command.startswith(_OPENING)
+        self._talk.finish(tag)

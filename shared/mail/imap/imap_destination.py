@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,9 +21,9 @@ from shared.mail.imap.imap_mailbox import shown
 from shared.mail.imap.quota import storage_of
 from shared.mail.imap.session import Session
 from shared.mail.transport.conversation import Tagged
-from shared.model.errors import ConnectionLost, FolderRefused, MailError
+from shared.model.errors import ConnectionLost, FolderChanged, FolderRefused, MailError
 from shared.model.uids import UidSet
-from shared.wording.often_said import STATUS_MAKES_NO_SENSE
+from shared.wording.often_said import FOLDER_RECREATED, STATUS_MAKES_NO_SENSE
 from shared.wording.phrases import Phrase
 
 WOULD_NOT_CHANGE_FLAGS: Final = Phrase("would_not_change_flags", "would not change flags")
@@ -45,16 +46,22 @@ class ImapDestination(AppendSession):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._limits: dict[bytes, int | None] = {}
-        self._opened = b""
+        #: The folder that is open, and its UIDVALIDITY; 0 for none.
+        self._opened, self._uidvalidity = b"", 0
 
     @property
     def kept_flags(self) -> KeptFlags:
         """Implements `MailDestination.kept_flags`."""
         return self._talk.broken.kept_flags
 
-    def open(self, name: bytes) -> KnownStatus:
-        """Opens the folder with SELECT. Keywords have to be proved again: another folder may know others."""
+    def open(self, name: bytes, *, announced: bool = False) -> KnownStatus:
+        """Opens the folder with SELECT. Keywords have to be proved again: another folder may know others.
+
+        Only with `announced` a SELECT that was sent ahead is taken.
+        """
         self._into = b""
+        if not announced:
+            self._ahead.settle()
         if APPENDLIMIT in self.capabilities:
             self._limit = self._limit_of(name)
         selected = self.offer.ask((), lambda: self._open(b"SELECT", name))
@@ -64,10 +71,24 @@ class ImapDestination(AppendSession):
         told = selected.permanent
         self._permanent = None if told is None else frozenset(flag.decode("latin-1").lower() for flag in told)
         self._flag_cache.clear()
-        return replace(self._status_of(name, selected), append_limit_bytes=self._limit)
+        status = self._status_of(name, selected)
+        self._uidvalidity = status.uidvalidity or 0
+        return replace(status, append_limit_bytes=self._limit)
+
+    def _open_ahead(self, name: bytes) -> None:
+        # What states a folder's limit comes before it is opened.
+        if self._talk.serial or self._talk.compress_due or APPENDLIMIT in self.capabilities:
+            return
+        with contextlib.suppress(FolderRefused):  # `open` will say so
+            select = b"SELECT " + self._folder(name)
+            if b"\r\n" not in select:
+                self._ahead.ask([select])
+                self._into = b""  # APPEND to a folder whose SELECT is over would bring copies that nobody looks at
 
     def _reopen(self) -> None:
-        self.open(self._opened)
+        uidvalidity = self._uidvalidity
+        if not self.open(self._opened).same_uids(uidvalidity):
+            raise FolderChanged(self.side, FOLDER_RECREATED.says(folder=shown(self._opened)))
 
     def _limit_of(self, name: bytes) -> int | None:
         """Returns the limit that STATUS states for this folder (RFC 7889 §3.2), asked once on a connection.
@@ -84,6 +105,7 @@ class ImapDestination(AppendSession):
         return self._limits[name]
 
     def _told_limit(self, name: bytes) -> int | None:
+        self._ahead.settle()
         found: list[int | None] = []
 
         def take(_: int, pieces: list[bytes]) -> None:
@@ -113,7 +135,9 @@ class ImapDestination(AppendSession):
             except FolderRefused as unwritable:
                 results[place] = unwritable
         doubtful: list[tuple[int, MailError]] = []
-        for place, ended in zip(places, self._talk.run(commands), strict=True):
+        self._ahead.settle()
+        ends = self._talk.run(commands)
+        for place, ended in zip(places, ends, strict=True):
             if ended.status != "OK":
                 error = self._talk.refusal(
                     ended, asked="folder", what=WOULD_NOT_CREATE.says(folder=shown(names[place]))
@@ -181,6 +205,7 @@ class ImapDestination(AppendSession):
     def move(self, uids: UidSet, into: bytes) -> dict[int, int]:
         """Implements `MailDestination.move`. COPYUID comes in an untagged OK (RFC 6851 §4.3), or in the tagged one."""
         moved: dict[int, int] = {}
+        self._stay()
 
         def take(text: bytes) -> None:
             if (told := copied_uids(text)) is not None:
@@ -228,6 +253,8 @@ class ImapDestination(AppendSession):
         twice.
         """
         todo, ends = list(changes), list[Tagged]()
+        if todo:
+            self._stay()
         while todo:
             pieces = [(a, piece, b) for a, uids, b in todo for piece in uids.pieces(min(PIECE, self._most or PIECE))]
             todo = []

@@ -6,6 +6,7 @@ for in as few flights as the protocol allows, and read as a stream.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -21,8 +22,8 @@ from shared.mail.answers.tokens import Unreadable, head_of
 from shared.mail.imap.imap_reading import ReadingSession
 from shared.mail.imap.namespaces import namespaces
 from shared.mail.imap.session import Session
-from shared.mail.transport.conversation import Tagged
-from shared.model.errors import FolderRefused, MailError
+from shared.mail.transport.conversation import FLIGHT, Tagged
+from shared.model.errors import FolderRefused, MailError, Throttled
 from shared.wording.often_said import CANNOT_OPEN, STATUS_MAKES_NO_SENSE
 from shared.wording.phrases import Phrase, text_of
 
@@ -86,15 +87,14 @@ class ImapSession(ReadingSession):
 
     # -- folders
 
-    def listing(self) -> FolderListing:
-        """Asks for LIST, subscriptions and NAMESPACE in one flight.
+    def listing(self, *, counting: Sequence[bytes] = ()) -> FolderListing:
+        """Asks for LIST, subscriptions and NAMESPACE in one flight, and behind them for STATUS of `counting`.
 
         An account has an INBOX whatever LIST shows (RFC 9051 §5.1), so STATUS asks for it where it is not listed.
         STATUS also asks for folders that LSUB alone shows, of which most are gone.
         """
-        self._ahead.settle()  # a command on its way would be taken for answers to this one
         self._subscribed_only = []
-        found = self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
+        found = self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), lambda: self._listing(counting))
         more = []
         if not any(is_inbox(folder.name) for folder in found.folders) and self._opens(_INBOX):
             more.append(ListedFolder(name=_INBOX, separator=found.separator, attributes=frozenset()))
@@ -112,7 +112,8 @@ class ImapSession(ReadingSession):
             return False
         return True
 
-    def _listing(self) -> FolderListing:
+    def _listing(self, counting: Sequence[bytes]) -> FolderListing:
+        self._ahead.settle()  # a command on its way would be taken for answers to this one
         commands = []
         if self._has("LIST-EXTENDED"):
             wanted = [b"SUBSCRIBED", *(name.encode() for name in ("CHILDREN", "SPECIAL-USE") if self._has(name))]
@@ -147,7 +148,12 @@ class ImapSession(ReadingSession):
                 if room < 0 or max(len(listed), len(subscribed)) > MOST_FOLDERS:
                     raise self._talk.violation(TOO_MANY_FOLDERS.says(most=MOST_FOLDERS, size=LISTING_BYTES >> 20))
 
-        ends = self._talk.run(commands, self._understood(take, LIST_MAKES_NO_SENSE.says()))
+        ends = self._talk.run(
+            commands,
+            self._understood(take, LIST_MAKES_NO_SENSE.says()),
+            behind=self._counting(counting),
+            sent=self._ahead.note,
+        )
         if ends[0].status != "OK":
             raise self._talk.refusal(ends[0], asked="folder", what=WOULD_NOT_LIST_ITS_FOLDERS.says())
         self._talk.broken.done_without(["NAMESPACE"])
@@ -193,27 +199,20 @@ class ImapSession(ReadingSession):
         sized: bool = False,
         changes: bool = False,
         listed: dict[bytes, ListedFolder] | None = None,
+        behind: Sequence[bytes] = (),
     ) -> list[FolderStatus | Exception]:
         """Sends all STATUS commands in one flight (in windows of `conversation.FLIGHT`).
 
         A STATUS refused without a reason is asked for once more without the items that not every server tells. With
-        `listed` it sends LIST before them, and enters there the folders that it shows.
+        `listed` it sends LIST before them, and enters there the folders that it shows. `behind` as for `Conversation.run`.
         """
         found: dict[bytes, FolderStatus | Exception] = {}
         left = list(names)
-        changes = changes or self._follows_changes
-        wanted = [*(["HIGHESTMODSEQ"] if changes else []), *(["STATUS=SIZE"] if sized else [])]
+        wanted = self._numbers(sized=sized, changes=changes)
 
         def attempt() -> None:
             nonlocal left
-            items = [_STATUS_ITEMS[name] for name in wanted if self._has(name)]
-            found.update(
-                zip(
-                    left,
-                    self._statuses(left, b" ".join((b"MESSAGES UIDNEXT UIDVALIDITY", *items)), listed),
-                    strict=True,
-                )
-            )
+            found.update(zip(left, self._statuses(left, self._items_of(wanted), listed, behind), strict=True))
             left = [name for name in left if getattr(found[name], "form", False)]
             for error in map(found.get, left):
                 if isinstance(error, MailError):
@@ -226,10 +225,36 @@ class ImapSession(ReadingSession):
                 raise
         return [found[name] for name in names]
 
+    def _numbers(self, *, sized: bool = False, changes: bool = False) -> list[str]:
+        """Returns the extensions by which STATUS is to tell more than every server tells."""
+        return [
+            *(["HIGHESTMODSEQ"] if changes or self._follows_changes else []),
+            *(["STATUS=SIZE"] if sized else []),
+        ]
+
+    def _items_of(self, wanted: Sequence[str]) -> bytes:
+        items = [_STATUS_ITEMS[name] for name in wanted if self._has(name)]
+        return b" ".join((b"MESSAGES UIDNEXT UIDVALIDITY", *items))
+
+    def _counting(self, names: Sequence[bytes]) -> list[bytes]:
+        """Returns STATUS of each folder as `statuses` sends it, to be sent ahead; none of more than go into one flight."""
+        if len(names) > FLIGHT // 2:
+            return []
+        items = b" (" + self._items_of(self._numbers()) + b")"
+        commands = []
+        for name in names:
+            with contextlib.suppress(FolderRefused):  # `statuses` will say so
+                commands.append(b"STATUS " + self._folder(name) + items)
+        # A BAD to a literal would not be harmless.
+        return [] if b"\r\n" in b"".join(commands) else commands
+
     def _statuses(
-        self, names: Sequence[bytes], items: bytes, listed: dict[bytes, ListedFolder] | None = None
+        self,
+        names: Sequence[bytes],
+        items: bytes,
+        listed: dict[bytes, ListedFolder] | None = None,
+        behind: Sequence[bytes] = (),
     ) -> list[FolderStatus | Exception]:
-        self._ahead.settle()  # a command on its way would be taken for answers to this one
         asked = b" (" + items + b")"
         results: list[FolderStatus | Exception | None] = [None] * len(names)
         places: list[int] = []
@@ -264,7 +289,17 @@ class ImapSession(ReadingSession):
                 what = STATUS_MAKES_NO_SENSE.says(name=shown(asked_names[turn]))
                 unread[turn] = FolderRefused(self.side, what, detail)
 
-        ends = self._talk.run(commands, take)
+        ends = self._ahead.ends(commands, take)
+        if ends is None:
+            ends = self._talk.run(commands, take, behind=behind, sent=self._ahead.note)
+        elif silent := [
+            turn for turn in range(len(places)) if turn not in by_turn and not self._is_throttled(ends[turn])
+        ]:
+            # They came too early for this server.
+            self._ahead.settle()
+            again = [commands[turn] for turn in silent]
+            for turn, ended in zip(silent, self._talk.run(again, lambda at, said: take(silent[at], said)), strict=True):
+                ends[turn] = ended
         if first and ends[0].status != "OK":
             raise self._talk.refusal(ends[0], asked="folder", what=WOULD_NOT_LIST_ITS_FOLDERS.says())
         for turn, ended in enumerate(ends[len(first) :]):
@@ -280,6 +315,10 @@ class ImapSession(ReadingSession):
             FolderRefused(self.side, SAID_NOTHING.says(folder=shown(names[place]))) if result is None else result
             for place, result in enumerate(results)
         ]
+
+    def _is_throttled(self, ended: Tagged) -> bool:
+        """Tells whether the server asks to be asked less: asking again at once would only make it worse."""
+        return ended.status != "OK" and isinstance(self._talk.refusal(ended, asked="folder"), Throttled)
 
     def _open(self, command: bytes, name: bytes, parameters: bytes = b"") -> Selected:
         """Opens the folder with EXAMINE or SELECT; a second time where EXISTS did not come."""

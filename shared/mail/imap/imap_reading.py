@@ -159,7 +159,8 @@ class ReadingSession(FlyingSession):
     # -- the end
 
     def noop(self) -> None:
-        """Makes a round trip."""
+        """Makes a round trip, behind all that was sent ahead."""
+        self._ahead.settle()
         self._talk.expect(self._talk.send(b"NOOP"))
 
     def close(self) -> None:

@@ -7,13 +7,13 @@ or for the last message when asked for `n:*`. What is told of a message in sever
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
 from shared.content.fingerprint import header_fingerprint, header_of
-from shared.mail import KnownStatus, Message
+from shared.mail import FolderStatus, KnownStatus, Message
 from shared.mail.answers.bounds import most_body
 from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, size_of, split_flags, uid_of
 from shared.mail.answers.fetch_parts import FetchTold
@@ -22,7 +22,7 @@ from shared.mail.answers.header_date import received_at
 from shared.mail.answers.internaldate import odd_zone, parse_internaldate
 from shared.mail.answers.responses import Selected
 from shared.mail.answers.tokens import Text, Value
-from shared.mail.imap.flights import DEPTH, PIECE, fetch, raise_first, written
+from shared.mail.imap.flights import DEPTH, PIECE, Asked, fetch, raise_first, written
 from shared.mail.imap.imap_choosing import ChoosingSession
 from shared.mail.imap.imap_mailbox import shown
 from shared.mail.imap.session import Session
@@ -92,6 +92,8 @@ class ImapSource(ChoosingSession):
         super().__init__(session)
         #: Name and UIDVALIDITY of the open folder.
         self._opened: tuple[bytes, int | None] | None = None
+        #: The FETCH that was sent ahead in the folder that is open.
+        self._begun: Asked | None = None
         #: The messages of the open folder of which only a part was told.
         self._parts = FetchTold()
 
@@ -108,23 +110,37 @@ class ImapSource(ChoosingSession):
         """The items that must be known of a message before its body is streamed."""
         return {b"FLAGS", b"INTERNALDATE", *self._labelled.split()}
 
+    def survey(self, names: Sequence[bytes], opening: Sequence[bytes]) -> list[FolderStatus | Exception]:
+        """Sends STATUS, and behind it what opens and lists the folders."""
+        return self.statuses(names, behind=[command for name in opening for command in self._opening(name)])
+
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """Sends EXAMINE and the first FETCH commands, so that they are on their way while something else is done."""
+        if commands := self._opening(name, uids):
+            self._ahead.ask(commands)
+
+    def _opening(self, name: bytes, uids: UidSet | None = None) -> list[bytes]:
+        """Returns the commands of `foresee`; none where they are on their way, or cannot be sent before their turn."""
         if self._talk.serial or self._talk.compress_due:
-            return
+            return []
         try:
             examine = b"EXAMINE " + self._folder(name) + self._condstore
         except FolderRefused:
-            return  # `open` will say so
+            return []  # `open` will say so
         if b"\r\n" in examine or examine in self._ahead:
-            return  # a literal in a command may be read as one, so a BAD would not be harmless
+            return []  # a literal in a command may be read as one, so a BAD would not be harmless
         if uids is None:
-            fetches = [self._first_sizes]
-        else:
-            fetches = [
-                fetch(asked, self._items) for asked, _ in islice(self._fitting(written(uids.pieces(PIECE))), DEPTH)
-            ]
-        self._ahead.ask([examine, *fetches])
+            return [examine, self._first_sizes]
+        asked = islice(self._fitting(written(uids.pieces(PIECE))), DEPTH)
+        return [examine, *(fetch(text, self._items) for text, _ in asked)]
+
+    def ask_ahead(self, uids: UidSet) -> None:
+        """Sends one FETCH, which `fetch` takes over where its messages begin with these."""
+        if self._ahead or self._talk.serial or self._talk.compress_due:
+            return
+        self._begun = next(self._fitting(written(uids.pieces(PIECE))), None)
+        if self._begun is not None:
+            self._ahead.ask([fetch(self._begun[0], self._items)])
 
     def caution(self) -> str:
         """Returns "": EXAMINE and BODY.PEEK leave no trace."""
@@ -193,7 +209,7 @@ class ImapSource(ChoosingSession):
         late: dict[Uid, _About] = {}
         refused: list[MailError] = []
         whole = False
-        pieces = list(self._fitting(written(uids.pieces(PIECE))))
+        pieces = self._commands(uids)
         if pieces:
             self._stay(fetch(pieces[0][0], self._items))
         try:
@@ -208,6 +224,13 @@ class ImapSource(ChoosingSession):
             if not whole:  # left early: what is still to come would be taken for answers to something else
                 self._wire.abort()
         raise_first(refused)
+
+    def _commands(self, uids: UidSet) -> list[Asked]:
+        """Returns what to ask for, command by command; what was asked for ahead comes first."""
+        begun = self._begun
+        if begun is None or begun[1] - uids or not self._ahead.leads_to(fetch(begun[0], self._items)):
+            return list(self._fitting(written(uids.pieces(PIECE))))
+        return [begun, *self._fitting(written((uids - begun[1]).pieces(PIECE)))]
 
     def _messages(
         self, tag: bytes, missing: set[int], late: dict[Uid, _About], refused: list[MailError]

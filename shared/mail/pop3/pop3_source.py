@@ -94,7 +94,7 @@ class Pop3Source:
 
     # -- the folder
 
-    def listing(self) -> FolderListing:
+    def listing(self, *, counting: Sequence[bytes] = ()) -> FolderListing:
         """Returns INBOX and nothing else."""
         inbox = ListedFolder(name=INBOX, separator=None, attributes=frozenset())
         return FolderListing(prefix=b"", separator=None, folders=(inbox,))
@@ -104,6 +104,10 @@ class Pop3Source:
     ) -> list[FolderStatus | Exception]:
         """Returns the status of INBOX; other folders are refused."""
         return [self._status() if name == INBOX else self._no_folder(name) for name in names]
+
+    def survey(self, names: Sequence[bytes], opening: Sequence[bytes]) -> list[FolderStatus | Exception]:
+        """Returns `statuses`: no folder has to be opened."""
+        return self.statuses(names)
 
     def look(self, names: Sequence[bytes]) -> tuple[list[ListedFolder], list[FolderStatus | Exception]]:
         """Returns INBOX and its status, as the maildrop was at the sign-in."""
@@ -115,6 +119,9 @@ class Pop3Source:
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """Does nothing: no folder has to be opened."""
+
+    def ask_ahead(self, uids: UidSet) -> None:
+        """Does nothing: commands run ahead of what is read anyway."""
 
     def open(self, name: bytes) -> KnownStatus:
         """Returns the status of INBOX, which is always open."""

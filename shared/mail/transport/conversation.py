@@ -341,13 +341,26 @@ class Conversation:
         """Tells whether `tag` has been answered already."""
         return self._pending[tag] is not None
 
-    def run(self, texts: Sequence[bytes], take: Callable[[int, list[bytes]], object] | None = None) -> list[Tagged]:
+    def run(
+        self,
+        texts: Sequence[bytes],
+        take: Callable[[int, list[bytes]], object] | None = None,
+        *,
+        behind: Sequence[bytes] = (),
+        sent: Callable[[Sequence[bytes], Sequence[bytes]], object] = lambda texts, tags: None,
+    ) -> list[Tagged]:
         """Runs all commands, `FLIGHT` of them in flight at any time, and returns their ends in order.
 
-        `take` gets the command's place too.
+        `take` gets the command's place too. The commands `behind` go out in the same flight, where all fit into one and the
+        server takes flights; then `sent` gets them and their tags, and the answers are left to it.
         """
         ends: list[Tagged] = []
-        tags = self.send_all(texts[: 1 if self.serial else FLIGHT])
+        if self.serial or len(texts) + len(behind) > FLIGHT:
+            behind = ()
+        tags = self.send_all([*texts[: 1 if self.serial else FLIGHT], *behind])
+        if behind:
+            sent(behind, tags[len(texts) :])
+            del tags[len(texts) :]
         for place in range(len(texts)):
             if place == len(tags):
                 tags += self.send_all(texts[place : place + 1])
@@ -367,6 +380,7 @@ class Conversation:
         """
         for place, ended in enumerate(ends):
             if ended.status != "OK" and self.refusal(ended).form:
+                self._catch_up()  # with what was sent behind them
                 ends[place] = self.finish(self.send(texts[place]), partial(take, place) if take else None)
                 if ends[place].status == "OK":
                     self.broken.leave_out(PIPELINING, self.refusal(ended).detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,8 @@ from shared.mail import FolderListing, ListedFolder
 from shared.model import Folder, Options
 from shared.model.errors import FolderRefused, Throttled
 from tests.unit.test_folders import listing
-from worker.planning.folder_making import PreparedFolders, make_folders
+from worker.planning import folder_making
+from worker.planning.folder_making import PreparedFolders, WantedFolders
 
 
 class Source:
@@ -48,10 +50,13 @@ class Picky:
     ) -> None:
         self.made: dict[str, str] = {"inbox": "INBOX"}
         self.asked: list[str] = []
+        #: The names that each listing was to count.
+        self.counted: list[list[bytes]] = []
         self._characters, self._names, self._childless, self._told = characters, tuple(names), childless, told
         self._one_case, self._words = one_case, words
 
-    def listing(self) -> FolderListing:
+    def listing(self, *, counting: Sequence[bytes] = ()) -> FolderListing:
+        self.counted.append(list(counting))
         found = listing(*self.made.values())
         if not (self._childless and self._told):
             return found
@@ -90,7 +95,8 @@ class Picky:
 
 
 def make(source: Source, here: Picky, known: Sequence[Folder] = (), **options: Any) -> PreparedFolders:
-    return make_folders(source, here, Options(**options), known)  # type: ignore[arg-type]
+    listings = source.listing(), here.listing()
+    return WantedFolders(source, here, Options(**options), known, listings).make()  # type: ignore[arg-type]
 
 
 def goes(found: PreparedFolders) -> dict[str, str]:
@@ -210,6 +216,38 @@ def test_what_a_person_chose_follows_a_refusal_too() -> None:
     assert there == {"A": "Work", "B": "Work_B"}
     dots = Picky(characters=".")
     assert goes(make(Source("A", "B/c"), dots, into="Old v1.2")) == {"A": "Old v1_2/A", "B/c": "Old v1_2/B/c"}
+
+
+def test_numbers_are_asked_for_behind_each_listing_under_the_names_of_that_moment() -> None:
+    here = Picky(characters=".")
+    source = Source("INBOX", "A", "v1.2")
+    listings = source.listing(), here.listing()
+    WantedFolders(source, here, Options(), (), listings, counted=[b"INBOX"]).make()  # type: ignore[arg-type]
+    assert [sorted(names) for names in here.counted] == [[], [b"A", b"v1.2"], [b"A", b"v1_2"]]
+
+
+def test_nothing_is_listed_where_nothing_is_made() -> None:
+    here = Picky()
+    make(Source("INBOX"), here)
+    assert here.counted == [[]]
+
+
+@pytest.mark.parametrize(("refused", "asked"), [(["f"], 20), ([], 50)], ids=["refused", "control: being made"])
+def test_a_lane_may_stop_between_folders_that_are_refused(
+    monkeypatch: pytest.MonkeyPatch, refused: list[str], asked: int
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop() -> None:
+        raise Stopped
+
+    monkeypatch.setattr(folder_making, "QUICK_SECONDS", 0.0)
+    source, here = Source(*(f"f{n:02}" for n in range(50))), Picky(names=refused, words="[NOPERM] no")
+    making = WantedFolders(source, here, Options(), (), (source.listing(), here.listing()))  # type: ignore[arg-type]
+    with pytest.raises(Stopped) if refused else nullcontext():
+        making.make(stop)
+    assert len(here.asked) == asked
 
 
 _LEVEL = st.sampled_from(["a", "b", "A", "a.b", "a_b", "a*", "é", "a b", "_", "a_", "x=2E", "Files"])

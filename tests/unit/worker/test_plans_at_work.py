@@ -39,7 +39,8 @@ def test_a_third_wide_plan_waits_until_one_has_ended(full: tuple[PlansAtWork, Ex
         return Wish.RUN
 
     def plan() -> None:
-        with plans.turn(MOST_FOLDERS, wish):
+        with plans.turn(MOST_FOLDERS, wish) as waited:
+            assert waited
             entered.set()
 
     third = threading.Thread(target=plan)
@@ -52,8 +53,8 @@ def test_a_third_wide_plan_waits_until_one_has_ended(full: tuple[PlansAtWork, Ex
 
 
 def test_a_plan_of_few_folders_never_waits(full: tuple[PlansAtWork, ExitStack]) -> None:
-    with full[0].turn(FEW_FOLDERS, going_on):
-        pass
+    with full[0].turn(FEW_FOLDERS, going_on) as waited:
+        assert not waited
 
 
 def test_a_plan_that_waits_gives_way(full: tuple[PlansAtWork, ExitStack]) -> None:
