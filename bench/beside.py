@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Import, Options, Tls
 from shared.runtime.secret import Secret

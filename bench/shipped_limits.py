@@ -20,7 +20,7 @@ from typing import Final
 
 from bench.beside import HOSTILE, attacked, pace, site
 from bench.chaos.oracle import read_maildir
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Import, Options, Tls
 from shared.runtime.secret import Secret

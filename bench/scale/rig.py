@@ -19,7 +19,7 @@ import dramatiq
 from cryptography.fernet import Fernet
 
 from bench.scale.synthetic import SyntheticDialer
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Import, Options, Tls, UnitKind
 from shared.model.events import Event, UnitEnded

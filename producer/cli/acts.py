@@ -15,7 +15,7 @@ import redis
 
 from producer.cli.command_context import CommandContext
 from producer.cli.noting import end_noted, note, noted, person
-from producer.intake.manifest import Manifest, Row
+from producer.intake.manifest_row import Manifest, Row
 from producer.intake.specification import ImportSpecification
 from producer.operations import erasing
 from producer.operations.audited_options import audited, edited

@@ -26,7 +26,7 @@ from producer.cli.owner import mark_owner
 from producer.cli.signals import interruptible
 from producer.cli.verb import INTERRUPTED, is_quiet, is_verbose, note, say
 from producer.coordinator.tally import Progress
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.passwords import hand_over, passwords_path
 from producer.intake.preparing import prepare_import
 from producer.intake.specification import ImportSpecification

@@ -20,7 +20,7 @@ from producer.cli.command_context import CommandContext
 from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say, show
 from producer.intake.account_options import AccountsSeen
 from producer.intake.checked import Checked, CheckedSide, swapped
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
 from producer.intake.scan import Scan
 from producer.intake.specification import ImportSpecification

@@ -14,7 +14,7 @@ from producer.cli.option_groups import AccountsOptions, ServerOptions, SheetOpti
 from producer.cli.verb import note
 from producer.intake.account_options import AccountsAsked, read_accounts
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
-from producer.intake.manifest import Limits, Manifest
+from producer.intake.manifest_row import Limits, Manifest
 from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, RequestFaults
 from producer.intake.sign_in import named_sign_in, prompted, secret_text

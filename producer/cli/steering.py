@@ -15,7 +15,7 @@ from producer.cli.option_groups import SheetOptions
 from producer.cli.request import read_manifest
 from producer.cli.verb import COMPLETE, INCOMPLETE, note, say, show
 from producer.intake.allowed import LOOKED_AT
-from producer.intake.manifest import Manifest
+from producer.intake.manifest_row import Manifest
 from producer.intake.sign_in import read_secret
 from producer.intake.waving import wave_name
 from producer.operations.credentials import meant_by

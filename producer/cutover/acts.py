@@ -8,7 +8,8 @@ from typing import Final
 
 from producer.cutover.copy_back import WaveBack, back_progress, wave_back
 from producer.cutover.facts import domains_of, facts_of, members, paused_of
-from producer.cutover.guards import MeasuredGuard, guard_names, measure, needed, unmet
+from producer.cutover.guards import guard_names, measure, needed, unmet
+from producer.cutover.measured import MeasuredGuard
 from producer.cutover.telling import next_step
 from producer.cutover.turning import to_bring_back
 from producer.waves import wave_of

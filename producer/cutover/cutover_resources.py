@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from producer.cutover.guards import DomainFacts
+from producer.cutover.measured import DomainFacts
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover
 from shared.rules.standing import Standing

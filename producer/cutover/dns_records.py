@@ -19,7 +19,7 @@ from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.SOA import SOA
 from dns.rdtypes.ANY.TXT import TXT
 
-from producer.cutover.guards import DomainFacts
+from producer.cutover.measured import DomainFacts
 from shared.nouns import dataclass
 from shared.wording.often_said import HAS_NO_ADDRESS, NO_ANSWER_IN_TIME
 from shared.wording.phrases import Phrase

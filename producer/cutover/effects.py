@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from producer.cutover.copy_back import CopyBack
 from producer.cutover.dns_records import DnsRecords
-from producer.cutover.guards import DomainFacts
+from producer.cutover.measured import DomainFacts
 from shared.model import Import, Mailbox
 from shared.model.binding import bound_to
 from shared.model.cutover import Cutover

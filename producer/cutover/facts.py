@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from producer.cutover.guards import IMPORT_IS_PAUSED, WAVE_IS_PAUSED, CutoverFacts, DomainFacts, MailboxFacts
+from producer.cutover.guards import IMPORT_IS_PAUSED, WAVE_IS_PAUSED
+from producer.cutover.measured import CutoverFacts, DomainFacts, MailboxFacts
 from shared.content.json_text import read_json
 from shared.model import Mailbox
 from shared.model.cutover import DNS, NO_SWITCH, CutoverOptions

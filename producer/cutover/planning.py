@@ -10,7 +10,7 @@ from producer.cutover.acts import CutoverView, checked, may_cut_over, viewed
 from producer.cutover.copy_back import no_way_back
 from producer.cutover.dns_records import joined
 from producer.cutover.facts import address_of, domains_of, encode_domains, members
-from producer.cutover.guards import DomainFacts
+from producer.cutover.measured import DomainFacts
 from producer.cutover.turning import answered, switched
 from shared.model import Import
 from shared.model.cutover import DNS, NO_SWITCH, Cutover, CutoverOptions, MailboxCutover

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from producer.cutover.copy_back import WaveBack
-from producer.cutover.guards import DomainFacts, MeasuredGuard, guard_names
+from producer.cutover.guards import guard_names
+from producer.cutover.measured import DomainFacts, MeasuredGuard
 from shared.model import Mailbox
 from shared.model.cutover import RULES, CopyBackState, Cutover, MailboxCutover, TurnAnswer, TurnedTo
 from shared.model.lifecycle import CutoverState

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from producer.intake.fitting import named_rows
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.sign_in import NOT_TEXT, UNREADABLE
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.several import parse_services, sealed_together, secret_of, split_domain, written

@@ -12,9 +12,11 @@ from typing import Final
 from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import Allowed
 from producer.intake.endpoints import parse_endpoint
-from producer.intake.manifest import Manifest, ManifestInvalid, Row, compared
+from producer.intake.manifest_row import Manifest, Row
 from producer.intake.providers import catalogue
+from producer.intake.row_reading import compared
 from producer.intake.selection_options import SelectionOptions
+from producer.intake.sheet import ManifestInvalid
 from producer.intake.sign_in import SignInAsked
 from producer.intake.specification import ImportAsked, ImportSpecification, ServerAsked, SheetRead
 from shared.model import BY_ROW, Endpoint, Import, Options, Tls

@@ -10,7 +10,7 @@ from shared.model.protocols import protocol_of
 from shared.wording.phrases import Fault, FaultsFound, FieldName, Phrase
 
 if TYPE_CHECKING:  # the command line's help imports this module, and must not load the manifest's
-    from producer.intake.manifest import Row
+    from producer.intake.manifest_row import Row
 
 _NAMED: Final = 10
 NOWHERE: Final = Phrase(

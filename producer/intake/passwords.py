@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from shared.runtime.secret import Secret
 from shared.wording.phrases import Phrase
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from shared.model import Account, Endpoint, Import, Mailbox, Options, Profile, import_id, mailbox_id
 from shared.wording.phrases import Phrase
 

@@ -20,7 +20,7 @@ from producer.intake.brake import Brake
 from producer.intake.checked import Checked, CheckedSide
 from producer.intake.dry_run import DryRun, MailboxLine, totals
 from producer.intake.foresee import foresee
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import ConnectionPlaces, admission, visitor_of

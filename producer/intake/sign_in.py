@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from producer.intake.fitting import named_rows
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from shared.content.json_text import read_json
 from shared.mail.auth.sasl import PASSWORD_MECHANISMS
 from shared.model import Endpoint

@@ -15,9 +15,11 @@ from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Reading
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.fitting import place_rows
-from producer.intake.manifest import Manifest, Row, Servers, sift_manifest
+from producer.intake.manifest import sift_manifest
+from producer.intake.manifest_row import Manifest, Row
 from producer.intake.preparing import import_name
 from producer.intake.providers import catalogue
+from producer.intake.row_reading import Servers
 from producer.intake.selection_options import SelectionOptions
 from producer.intake.sheet import ManifestInvalid, RowError
 from producer.intake.sign_in import (

@@ -13,7 +13,7 @@ from typing import Final
 
 from cryptography.fernet import Fernet
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.sign_in import SignInAsked
 from shared.model import Endpoint
 from shared.model.sides import Side

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Final
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from shared.model.waves import MOST_NAME, is_name
 from shared.nouns import dataclass
 from shared.wording.phrases import Phrase

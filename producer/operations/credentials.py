@@ -14,7 +14,7 @@ import redis
 
 from producer.intake.account_options import AccountsAsked
 from producer.intake.editing import asked_again
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.sign_in import SignInAsked, renewed
 from producer.intake.specification import ImportAsked
 from producer.operations.acknowledged import on_disk

@@ -19,7 +19,7 @@ from dataclasses import replace
 from time import time as now
 from typing import Final
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
 from producer.operations.acknowledged import on_disk

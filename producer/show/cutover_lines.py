@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from producer.cutover.acts import CutoverView, called, spoken
-from producer.cutover.guards import MeasuredGuard, span
+from producer.cutover.guards import span
+from producer.cutover.measured import MeasuredGuard
 from producer.cutover.telling import MEANINGS, back_words, not_back
 from shared.model import Import
 from shared.model.cutover import BEFORE_SWITCH, FORCIBLE

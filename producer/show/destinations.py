@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from shared.runtime.logs import clean
 
 #: Number of rows that are named one by one.

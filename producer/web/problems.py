@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from producer.intake.manifest import Manifest, ManifestInvalid, RowError
-from producer.intake.sheet import RequestFaults
+from producer.intake.manifest_row import Manifest
+from producer.intake.sheet import ManifestInvalid, RequestFaults, RowError
 from producer.web.problem_types import type_of
 from producer.web.security.scrypt import Crowded
 from shared.model.errors import MailhaulError, StoreError, UsageError

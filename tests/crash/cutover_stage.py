@@ -9,7 +9,7 @@ from typing import Any
 from producer.cutover import acts
 from producer.cutover.acts import CutoverView
 from producer.cutover.driver import CutoverDriver
-from producer.cutover.guards import DomainFacts
+from producer.cutover.measured import DomainFacts
 from shared.model import Import, Mailbox
 from shared.model.cutover import Cutover, CutoverOptions
 from shared.model.errors import MailhaulError

@@ -17,7 +17,7 @@ from redis.exceptions import NoPermissionError
 
 from producer.cutover.driver import CutoverDriver
 from producer.cutover.effects import LiveCutoverEffects
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Mailbox, Options, Tls
 from shared.model.cutover import Cutover, CutoverOptions, CutoverStep, MailboxCutover

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import prepare_import
 from shared.model import Endpoint, Options, Tls
 from shared.model.lifecycle import Control

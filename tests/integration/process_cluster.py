@@ -30,7 +30,7 @@ from typing import Any, Self
 
 from cryptography.fernet import Fernet
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import prepare_import
 from producer.operations.operations import Operations
 from shared.model import Endpoint, Import, Options, Tally, Tls, Unit, UnitKind

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from producer.cutover.dns_records import DnsRecords, joined
-from producer.cutover.guards import CutoverFacts, DomainFacts, MailboxFacts, MeasuredGuard, measure
+from producer.cutover.guards import measure
+from producer.cutover.measured import CutoverFacts, DomainFacts, MailboxFacts, MeasuredGuard
 from shared.model.cutover import CutoverOptions, MailboxCutover
 from shared.model.errors import UsageError
 from shared.model.lifecycle import MailboxState

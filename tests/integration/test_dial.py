@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import prepare_import
 from producer.intake.sign_in import SignInAsked
 from shared.model import Endpoint, Mailbox, Options, Tls

@@ -21,11 +21,11 @@ Widening.__init__.__kwdefaults__.update(
 """
 #: A worker that takes what an earlier one left for not sent: the negative control.
 WITHOUT_LOOKING = """
-from worker.copying import copy, recovery
+from worker.copying import copy_search, recovery
 def withdrawn(lease, store, *rest):
     word = store.progress(lease, withdrawn=[intent.intent_id for intent in lease.intents]).word
     return recovery.Looked(found=recovery.NO_UIDS, absent=recovery.NO_UIDS, wait_seconds=0, wanted=word)
-copy.look = withdrawn
+copy_search.look = withdrawn
 """
 
 MESSAGES, SECONDS = 400, 0.02

@@ -61,6 +61,7 @@ _ELSEWHERE: Final = (
     "producer/web/__main__.py",
     "producer/web/security/access.py",
     "producer/web/app.py",
+    "producer/web/api/import_bodies.py",
     "producer/web/api/request_bodies.py",
     "producer/web/api/auditing.py",
     "producer/web/api/mailboxes.py",

@@ -20,7 +20,7 @@ from producer.cutover.dns_records import (
     SERVER_DOES_NOT_ANSWER,
 )
 from producer.cutover.facts import encode_domains
-from producer.cutover.guards import DomainFacts
+from producer.cutover.measured import DomainFacts
 from producer.intake.providers import catalogue
 from producer.notices.sending import OF_HOST
 from producer.operations.ended import NOBODY

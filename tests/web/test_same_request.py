@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from producer.cli import app, importing
 from producer.intake.account_options import AccountsAsked
 from producer.intake.specification import CheckedImport, ImportSpecification, check
-from producer.web.api.request_bodies import ImportBody, guarded
+from producer.web.api.import_bodies import ImportBody, guarded
 from shared.model import Endpoint
 from shared.sign_in.reach import reach_of
 from tests.web.parity import TABLE, Why

@@ -9,7 +9,7 @@ import pytest
 from producer.cli.wanting import selected
 from producer.intake.selection_options import SelectionOptions
 from producer.intake.wanted import read_wanted
-from producer.web.api.request_bodies import ImportBody, WantedBody
+from producer.web.api.import_bodies import ImportBody, WantedBody
 from producer.web.pages.form import form_of
 from shared.model import Endpoint, Options, Tls
 from shared.wording.phrases import FaultsFound, worded

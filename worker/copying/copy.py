@@ -33,7 +33,7 @@ from shared.model.errors import (
     ServerRefused,
     StoreError,
 )
-from shared.model.events import DoubtResolved, Listener, TakenAway
+from shared.model.events import Listener
 from shared.model.lifecycle import Outcome, Wish
 from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, Uid, UidSet, records_of
@@ -42,18 +42,18 @@ from shared.store import WorkStore
 from shared.wording.often_said import FOLDER_RECREATED
 from shared.wording.phrases import Phrase, text_of
 from worker.copying.append_answers import AppendAnswers
-from worker.copying.arrivals import Arrivals, foreign_writer
+from worker.copying.arrivals import Arrivals
 from worker.copying.batch_folders import MOST_REMADE, BatchFolders
+from worker.copying.copy_search import CopySearch
 from worker.copying.dating import Dating
 from worker.copying.forgotten_flags import ForgottenFlags
 from worker.copying.gmail_sharing import GmailSharing
 from worker.copying.inflight import InFlight, stop_on
-from worker.copying.moved_copies import MovedSearch
-from worker.copying.neighbours import ALONE, Neighbours
+from worker.copying.neighbours import Neighbours
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
 from worker.copying.rate_wait import wait_out
-from worker.copying.recovery import arrived, contested_seconds, just_stored, known_destinations, look
+from worker.copying.recovery import just_stored
 from worker.copying.writers import FolderWriters
 from worker.decisions.alike import Alike
 from worker.decisions.batch_ahead import AHEAD_BYTES, BatchAhead
@@ -67,9 +67,6 @@ from worker.decisions.shares import Widening
 
 LISTED_WITHOUT_BODY: Final = Phrase("listed_without_body", "the source lists the message but gives no body")
 LEASE_RAN_OUT_BEFORE: Final = Phrase("lease_ran_out_before", "the lease ran out before the append")
-MAY_STAND_BESIDE: Final = Phrase(
-    "may_stand_beside", "{what}; {num} messages may stand in {folder} beside those that are counted"
-)
 BYTES_ANNOUNCED_NONE_GIVEN: Final = Phrase(
     "bytes_announced_none_given", "the source says that the message has {n} bytes, and gives none"
 )
@@ -133,6 +130,20 @@ class BatchCopy:
         #: Messages of which the source gave a body of no bytes.
         self._empty: set[int] = set()
         self._folders = BatchFolders(lease, store, source, destination, self._writers, labels=labels)
+        self._copies = CopySearch(
+            lease=lease,
+            store=store,
+            source=source,
+            destination=destination,
+            neighbours=neighbours,
+            writers=self._writers,
+            arrivals=self._arrivals,
+            forgotten_flags=self._forgotten_flags,
+            folders=self._folders,
+            tell=tell,
+            settle_seconds=rules.settle_seconds,
+            labels=labels,
+        )
         self._status: KnownStatus | None = None
         self._flight: InFlight | None = None
         self._shared: GmailSharing | None = None
@@ -159,11 +170,11 @@ class BatchCopy:
             there, here = self._folders.open()
         except FolderVanished as error:
             if self._lease.intents and self._lease.unit.attempts >= ATTEMPTS:
-                self._withdraw(error)
+                self._copies.withdraw(error)
             raise
         self._begin(here)
         try:
-            done = self._done()
+            done = self._copies.done(here, self._flying)
             remaining = set_aside(self._source, there, self._flying, self._lease.unit.uids - done)
             if self._give_up and remaining:
                 self._flying.add(given_up(self._lease, remaining, self._give_up))
@@ -273,90 +284,6 @@ class BatchCopy:
         with contextlib.suppress(ServerRefused):
             sizes.update((int(uid), size) for uid, size in self._source.sizes(there, uids))
         return sum(sizes.values()) if all(sizes.get(uid) for uid in uids) else 0
-
-    def _done(self) -> UidSet:
-        """Returns the UIDs that have an outcome.
-
-        Settles the intents of an earlier holder first, and enters what neighbours and other writers brought.
-        """
-        lease = self._lease
-        done = lease.unit.uids - self._lease.remaining
-        beside = self._neighbours.beside(lease.folder) if lease.folder else ALONE
-        if lease.intents:
-            done |= self._looked(beside.taken)
-        assert self._status is not None
-        if beside.ledgers:
-            each = lease.unit.size_bytes // max(1, len(lease.unit.uids))
-            inherited, taken = beside.inherited(dict.fromkeys(lease.unit.uids - done, each))
-            for settled in inherited:
-                self._flying.add(settled)
-                self._forgotten_flags.found(settled)
-            done |= taken
-        if not self._labels:
-            brought, taken, late = self._arrivals.before(self._status, lease.unit.uids - done, beside)
-            for settled in brought:
-                self._flying.add(settled)
-                self._forgotten_flags.found(settled)
-            done |= taken
-            if late:
-                raise foreign_writer(late)
-        return done
-
-    def _withdraw(self, error: FolderVanished) -> None:
-        """Withdraws the intents of an earlier holder, since the source has nothing any more by which to know their copies.
-
-        Raises the error with how many copies may have arrived all the same. Should the source show the messages again, these
-        are second copies, which verification looks for.
-        """
-        intents, folder = self._lease.intents, self._lease.folder
-        assert folder is not None, "a batch has a folder"
-        age = self._lease.claimed_at - max(intent.at for intent in intents)
-        if age < self._rules.settle_seconds:
-            raise SettleLater(self._rules.settle_seconds - age)
-        doubts = UidSet.joined([part for intent in intents for part in intent.uids.ranges])
-        here = self._destination.open(folder.destination_name)
-        known = known_destinations(self._store, folder.folder_id) | self._neighbours.beside(folder).taken
-        beside = arrived(self._destination, here, min(intent.destination_uidnext for intent in intents), known)
-        self._store.progress(self._lease, withdrawn=[intent.intent_id for intent in intents], doubts=doubts)
-        if number := min(len(beside), len(doubts)):
-            what = MAY_STAND_BESIDE.says(what=error.what, num=number, folder=folder.display)
-            raise FolderVanished(error.side, what, error.detail) from None
-
-    def _looked(self, theirs: UidSet) -> UidSet:
-        """Returns the source UIDs of earlier intents whose copies turned out to be at the destination."""
-        lease = self._lease
-        assert self._status is not None
-        there = lease, self._store, self._source, self._destination, self._status, lease.intents
-        writing = self._writers.writing() if self._writers.asks else None
-        try:
-            looked = look(*there, self._rules.settle_seconds, theirs, writing, self._elsewhere)
-        except LedgerConflict:
-            if not self._writers.asks:
-                raise
-            # Another lane looked at the same moment, and chose the same copy of identical messages.
-            age = lease.claimed_at - min(intent.at for intent in lease.intents)
-            raise SettleLater(contested_seconds(age, self._rules.settle_seconds)) from None
-        self._tell(DoubtResolved(found=len(looked.found), absent=len(looked.absent)))
-        if looked.moved:
-            self._tell(TakenAway(what="moved", messages=len(looked.moved)))
-        if looked.found or looked.moved:
-            entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
-            self._flying.adopt([record for entry in entries for record in entry.records], entries[0].digest)
-            self._forgotten_flags.complete(self._source, self._status, looked.found, self._flying.records)
-        stop_on(looked.wanted)
-        if looked.wait_seconds:
-            raise SettleLater(looked.wait_seconds)
-        return looked.found | looked.moved
-
-    def _elsewhere(self, uids: UidSet, here: UidSet) -> dict[int, Note]:
-        """Finds the copies of `uids` in other folders (`MovedSearch.find`), and opens the batch's own again at both sides."""
-        if self._labels:  # several folders show one message
-            return {}
-        found = MovedSearch(self._lease, self._store, self._source, self._destination, self._neighbours.own()).find(
-            uids, here
-        )
-        self._folders.open()
-        return found
 
     def _bring(self, uids: UidSet) -> None:
         """Brings each of these messages to an outcome."""

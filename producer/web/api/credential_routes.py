@@ -9,11 +9,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from producer.intake.allowed import LOOKED_AT
-from producer.intake.manifest import Manifest, ManifestInvalid
+from producer.intake.manifest_row import Manifest
+from producer.intake.sheet import ManifestInvalid
 from producer.intake.sign_in import at_the_vendor, secret_of
 from producer.operations.credentials import Replaced
 from producer.web.api import answers
-from producer.web.api.request_bodies import SheetBody
+from producer.web.api.import_bodies import SheetBody
 from producer.web.api.signing_in import SecretsBody
 from producer.web.problems import Refused
 from producer.web.security.access import Known, Operator, noted

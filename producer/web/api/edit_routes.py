@@ -9,14 +9,13 @@ from fastapi import APIRouter, Request, Response
 
 from producer.intake.account_options import AccountsAsked
 from producer.intake.editing import STARTED, changed, need_unstarted, with_rows
-from producer.intake.manifest import ManifestInvalid
-from producer.intake.sheet import RequestFaults
+from producer.intake.sheet import ManifestInvalid, RequestFaults
 from producer.intake.specification import ImportSpecification, SheetRead, check, read_rows
 from producer.operations.audited_options import edited
 from producer.show import document
 from producer.web.api import answers
 from producer.web.api.account_services import chosen
-from producer.web.api.request_bodies import EditBody, guarded
+from producer.web.api.import_bodies import EditBody, guarded
 from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Known, Operator, note, noted
 from producer.web.web_context import WebContext

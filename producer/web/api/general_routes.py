@@ -19,7 +19,8 @@ from producer.operations.searching import search_everywhere
 from producer.show import document
 from producer.show.lanes import lane_fields
 from producer.web.api import admin_answers, answers, mailbox_answers
-from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
+from producer.web.api.import_bodies import SheetBody
+from producer.web.api.request_bodies import DetectBody, EraseBody, LimitBody
 from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Admin, Known, Operator, Viewer, note, noted
 from shared.mail.transport.dialing import connect

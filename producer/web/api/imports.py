@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request, Response
 from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.fitting import fit_options, place_rows
-from producer.intake.manifest import ManifestInvalid, Row
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import prepare_import
-from producer.intake.sheet import RequestFaults
+from producer.intake.sheet import ManifestInvalid, RequestFaults
 from producer.intake.specification import ImportSpecification, check
 from producer.operations import forecasting
 from producer.operations.audited_options import audited
@@ -20,14 +20,9 @@ from producer.operations.finding import errors_of, progress_of
 from producer.show import document, foreseen
 from producer.web.api import answers
 from producer.web.api.account_services import chosen
+from producer.web.api.import_bodies import ImportBody, MailboxesBody, SheetBody, guarded
 from producer.web.api.once import Key, once
-from producer.web.api.request_bodies import (
-    ArchiveBody,
-    ImportBody,
-    MailboxesBody,
-    SheetBody,
-    guarded,
-)
+from producer.web.api.request_bodies import ArchiveBody
 from producer.web.problems import Refused, manifest_as_read
 from producer.web.security.access import Known, Operator, Viewer, noted
 from producer.web.web_context import WebContext

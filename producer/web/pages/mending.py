@@ -13,7 +13,7 @@ from producer.intake.columns import UNKNOWN
 from producer.intake.sheet import SEPARATORS
 from producer.intake.specification import ServerAsked, row_servers
 from producer.web.api import credential_routes, imports, rehearsals
-from producer.web.api.request_bodies import guarded
+from producer.web.api.import_bodies import guarded
 from producer.web.pages import drafts
 from producer.web.pages.changed import MOST_ROWS, Changed, back
 from producer.web.pages.drawing import back_to, draw, saying

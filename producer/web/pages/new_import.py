@@ -27,8 +27,8 @@ from producer.web.api import imports as counterpart
 from producer.web.api.account_services import chosen, known_name
 from producer.web.api.account_services import names as service_names
 from producer.web.api.general_routes import detected
+from producer.web.api.import_bodies import guarded
 from producer.web.api.mended import wrong_rows
-from producer.web.api.request_bodies import guarded
 from producer.web.pages import allowing, drafts
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import Saying, back_to, draw, saying

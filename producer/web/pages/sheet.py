@@ -14,8 +14,10 @@ from typing import Final
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import UNKNOWN, Columns, Reading, columns_of, names_a_column, questions
 from producer.intake.headings import NAMES
-from producer.intake.manifest import Limits, Manifest, ManifestInvalid, Servers, sift_manifest
-from producer.intake.sheet import EMPTY, SEPARATORS, RowError, read_sheet
+from producer.intake.manifest import sift_manifest
+from producer.intake.manifest_row import Limits, Manifest
+from producer.intake.row_reading import Servers
+from producer.intake.sheet import EMPTY, SEPARATORS, ManifestInvalid, RowError, read_sheet
 from shared.model.errors import UsageError
 from shared.nouns import dataclass
 from shared.wording.phrases import faults_of

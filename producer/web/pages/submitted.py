@@ -10,9 +10,9 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from producer.intake.manifest import Servers
+from producer.intake.row_reading import Servers
 from producer.intake.specification import SIDES, ServerAsked, row_servers
-from producer.web.api.request_bodies import guarded
+from producer.web.api.import_bodies import guarded
 from producer.web.pages import drafts, filled_store
 from producer.web.pages.form_draft import FormDraft, with_kept
 from producer.web.pages.page_routes import whole_form

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from producer.intake import passwords
-from producer.intake.manifest import Row, parse_manifest
+from producer.intake.manifest import parse_manifest
+from producer.intake.manifest_row import Row
 from producer.intake.passwords import hand_over, new_password, passwords_path, read_passwords
 from shared.model.errors import UsageError
 from shared.runtime.secret import Secret

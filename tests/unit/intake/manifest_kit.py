@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from producer.intake.manifest import (
-    Limits,
-    ManifestInvalid,
-    parse_manifest,
-)
+from producer.intake.manifest import parse_manifest
+from producer.intake.manifest_row import Limits
+from producer.intake.sheet import ManifestInvalid
 
 
 def errors(text: str | bytes, limits: Limits | None = None, **how: Any) -> list[tuple[int, str, str]]:

@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 from producer.intake import headings
 from producer.intake.columns import Reading
 from producer.intake.headings import NAMES
-from producer.intake.manifest import (
-    Manifest,
-    ManifestInvalid,
-    Row,
-    RowError,
-    parse_credentials,
-    parse_manifest,
-    template,
-)
+from producer.intake.manifest import parse_credentials, parse_manifest, template
+from producer.intake.manifest_row import Manifest, Row
+from producer.intake.sheet import ManifestInvalid, RowError
 from shared.model.errors import UsageError
 from shared.runtime.secret import Secret
 from tests.unit.intake.manifest_kit import errors

@@ -7,11 +7,9 @@ import time
 import pytest
 
 from producer.intake.allowed import Allowed
-from producer.intake.manifest import (
-    Limits,
-    ManifestInvalid,
-    parse_manifest,
-)
+from producer.intake.manifest import parse_manifest
+from producer.intake.manifest_row import Limits
+from producer.intake.sheet import ManifestInvalid
 from tests.unit.intake.manifest_kit import errors
 
 _TWO_IN_ONE = "goes to the same mailbox as row 2: two would become one; where that is meant, give --share-destination"

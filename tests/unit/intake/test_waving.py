@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from producer.intake.manifest import ManifestInvalid, parse_manifest, template
+from producer.intake.manifest import parse_manifest, template
+from producer.intake.sheet import ManifestInvalid
 from producer.intake.waving import of_wave, read_rules, wave_name
 from shared.model.errors import UsageError
 from shared.model.waves import is_name

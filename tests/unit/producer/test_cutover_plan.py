@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from producer.cutover.guards import DomainFacts
+from producer.cutover.measured import DomainFacts
 from producer.cutover.planning import CutoverPlan, plan
 from shared.model.cutover import CutoverOptions
 from shared.model.sides import Side

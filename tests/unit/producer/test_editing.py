@@ -11,9 +11,11 @@ import pytest
 from producer.intake.account_options import AccountsAsked
 from producer.intake.allowed import Allowed
 from producer.intake.editing import as_manifest, changed, with_rows, with_unshown, with_unshown_sign_in
-from producer.intake.manifest import ManifestInvalid, Row, sift_manifest
+from producer.intake.manifest import sift_manifest
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import prepare_import
 from producer.intake.selection_options import SelectionOptions
+from producer.intake.sheet import ManifestInvalid
 from producer.intake.sign_in import SignInAsked
 from producer.intake.specification import ImportAsked, ServerAsked, SheetRead, check
 from shared.model import Endpoint, Import, Options, Tls

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.preparing import import_name, prepare_import
 from producer.intake.sign_in import SignInAsked
 from producer.operations.finding import errors_of, find_import, find_mailboxes

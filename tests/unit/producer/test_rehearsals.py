@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.scan import Scan
 from producer.intake.visiting import ConnectionPlaces
 from producer.web.api import rehearsals

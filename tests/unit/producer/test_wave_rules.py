@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from producer.intake.manifest import Row
+from producer.intake.manifest_row import Row
 from producer.intake.waving import read_rules
 from shared.runtime.secret import Secret
 from shared.wording.phrases import FaultsFound
