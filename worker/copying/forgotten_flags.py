@@ -59,14 +59,18 @@ class ForgottenFlags:
         self._open: frozenset[str] = frozenset()
         #: The flags of what this attempt sent, by source UID: nobody can have cleared a flag of these yet.
         self._sent: dict[int, tuple[str, ...]] = {}
-        #: What is told already of keywords that the folder cannot hold, by source UID.
+        #: Each of these once: nearly every message has the flags of another.
+        self._kinds: set[tuple[str, ...]] = set()
+        #: The texts of notes on keywords that the folder cannot hold, by source UID.
         self._noted: dict[int, str] = {}
         #: Source UIDs of copies that somebody else made.
         self._others: set[int] = set()
 
     def sent(self, uid: int, flags: tuple[str, ...], notes: Iterable[Note] = ()) -> None:
         """Notes that a message goes with these flags, and what is told of it."""
-        self._open |= self._memory.open(flags)
+        if flags not in self._kinds:
+            self._kinds.add(flags)
+            self._open |= self._memory.open(flags)
         self._sent[uid] = flags
         for note in notes:
             if note.what == LOST:
@@ -94,7 +98,7 @@ class ForgottenFlags:
 
     @property
     def _keywords(self) -> set[str]:
-        return {flag.lower() for flags in set(self._sent.values()) for flag in keywords_of(flags)}
+        return {flag.lower() for flags in self._kinds for flag in keywords_of(flags)}
 
     def unsure(self, status: KnownStatus) -> bool:
         """Tells whether the folder has to be opened anew before the flags that it shows are believed.
