@@ -1,6 +1,6 @@
 """Plays the trials of several seeds (`make chaos RUNS= SEED=`); prints a line of JSON for each, and a summary.
 
-The exit code is 1 if a message was lost, doubled or changed, or if a trial did not come to its end.
+The exit code is 1 if a message was lost, doubled, or changed without a word, or if a trial did not come to its end.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _played(seed: int, messages: int, faults: int | None, kinds: object) -> Resu
         for note in getattr(error, "__notes__", []):
             print(note, file=sys.stderr)
         names = tuple(fault.name for _, fault in drawn.faults)
-        return Result(seed, names, 0, 0, 0, 0, 0, 0.0, f"{type(error).__name__}: {error}")
+        return Result(seed, names, 0, 0, 0, 0, 0, 0, 0.0, f"{type(error).__name__}: {error}")
 
 
 def summary(results: list[Result]) -> dict[str, object]:
@@ -62,6 +62,7 @@ def summary(results: list[Result]) -> dict[str, object]:
         "lost": sum(result.lost for result in results),
         "doubled": sum(result.doubled for result in results),
         "changed": sum(result.changed for result in results),
+        "told": sum(result.told for result in results),
         "wrong_seeds": [result.seed for result in results if result.wrong],
         "kinds": dict(kinds.most_common()),
     }

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +34,8 @@ class Verdict:
 
     lost: Snapshot
     surplus: Snapshot
+    #: How often the report names a message, by digest, as one whose flags the destination did not keep.
+    named: Counter[str] = field(default_factory=Counter)
 
     @property
     def lost_messages(self) -> int:
@@ -47,16 +49,27 @@ class Verdict:
 
     @property
     def changed(self) -> int:
-        """The number of messages with the right bytes and other flags or another date."""
-        return self.lost.total() - self.lost_messages
+        """The number of messages with the right bytes and other flags or another date, of which nobody is told."""
+        return self.lost.total() - self.lost_messages - self.told
+
+    @property
+    def told(self) -> int:
+        """The number of messages with the right bytes and date and other flags, which the report names."""
+        changed: Counter[str] = Counter()
+        left, right = _dated(self.lost), _dated(self.surplus)
+        for (_, digest, _), count in (left & right).items():
+            changed[digest] += count
+        return (changed & self.named).total()
 
     @property
     def clean(self) -> bool:
-        """Tells whether every message is there exactly once, with its flags and its date."""
-        return not self.lost and not self.surplus
+        """Tells whether every message is there exactly once, with its date, and with its flags unless the report names it."""
+        return not (self.lost_messages or self.doubled or self.changed)
 
     def __str__(self) -> str:
-        return f"lost {self.lost_messages}, twice {self.doubled}, changed {self.changed}: {[*self.lost, *self.surplus][:4]}"
+        counts = f"lost {self.lost_messages}, twice {self.doubled}, changed {self.changed}, told {self.told}"
+        # What is wanted and what is there of one message stand side by side.
+        return f"{counts}: {sorted([*self.lost, *self.surplus], key=lambda kept: kept[:2])[:8]}"
 
 
 def compare(wanted: Snapshot, found: Snapshot) -> Verdict:
@@ -77,6 +90,19 @@ def read_maildir(root: Path) -> Snapshot:
     An account that no client has opened yet is empty.
     """
     return Counter(kept for _, kept in messages(root))
+
+
+def digests(root: Path) -> dict[tuple[str, int], str]:
+    """Returns the digest of every message of a Maildir++ account by its folder and UID, as Dovecot numbers them."""
+    files = {(kept.folder, path.name.split(":")[0]): kept.sha256 for path, kept in messages(root)}
+    found: dict[tuple[str, int], str] = {}
+    for name, place in _folders(root):
+        path = place / "dovecot-uidlist"
+        for line in path.read_text("utf-8").splitlines()[1:] if path.is_file() else ():
+            uid, _, file = line.partition(" ")
+            if digest := files.get((name, file.partition(":")[2])):
+                found[name, int(uid)] = digest
+    return found
 
 
 def messages(root: Path) -> Iterator[tuple[Path, Kept]]:
@@ -118,6 +144,13 @@ def _flags(name: str, keywords: dict[str, str]) -> frozenset[str]:
 def _fewer(these: Snapshot, those: Snapshot) -> int:
     left, right = _bytes_of(these), _bytes_of(those)
     return (left - right).total()
+
+
+def _dated(snapshot: Snapshot) -> Counter[tuple[str, str, int]]:
+    dated: Counter[tuple[str, str, int]] = Counter()
+    for kept, count in snapshot.items():
+        dated[kept.folder, kept.sha256, kept.instant] += count
+    return dated
 
 
 def _bytes_of(snapshot: Snapshot) -> Counter[tuple[str, str]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
 
+from bench.chaos import oracle
 from bench.chaos.changes import Changes
 from bench.chaos.disks import disk_of
 from bench.chaos.oracle import Snapshot, Verdict, compare, read_maildir
@@ -58,6 +59,8 @@ class Scene:
     stack: ExitStack = field(default_factory=ExitStack)
     #: Actions that are due while the trial goes on.
     timers: list[threading.Timer] = field(default_factory=list)
+    #: What some report named as a message whose flags were not kept, by login: folder and UID at the source.
+    _named: defaultdict[str, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
     _pause: threading.Event = field(default_factory=threading.Event)
 
     # -- going on
@@ -130,7 +133,10 @@ class Scene:
 
         await_ready(ended, DEADLINE_SECONDS, "the end of the other state folders' imports")
         while self.offices:
-            for child in self.offices.pop().children:
+            office = self.offices.pop()
+            for person in self.office.people:
+                self._named[person.login] |= self._named_by(office, office.store.imports(), person.login)
+            for child in office.children:
                 child.end()
 
     def await_finished(self) -> None:
@@ -190,6 +196,7 @@ class Scene:
         """
         lost: Snapshot = Counter()
         surplus: Snapshot = Counter()
+        named: Counter[str] = Counter()
         for person in self.office.people:
             there = read_maildir(self.source.mail_folder(person.login))
             if there != self.at_source[person.login]:
@@ -200,7 +207,23 @@ class Scene:
             )
             lost.update(_of(person.login, verdict.lost))
             surplus.update(_of(person.login, verdict.surplus))
-        return Verdict(lost, surplus)
+            imports = filter(None, (self.import_, *self.others))
+            self._named[person.login] |= self._named_by(self.office, imports, person.login)
+            digests = oracle.digests(self.source.mail_folder(person.login))
+            named.update(digests[one] for one in self._named[person.login] if one in digests)
+        return Verdict(lost, surplus, named)
+
+    @staticmethod
+    def _named_by(office: ProcessCluster, imports: Iterable[Import], login: str) -> set[tuple[str, int]]:
+        """Returns folder and UID of each message of an account of which notes.csv says that its flags were not kept."""
+        found: set[tuple[str, int]] = set()
+        store = office.store
+        for whole in imports:
+            for mailbox, _ in store.mailboxes(whole.import_id):
+                for folder, _ in store.folders(mailbox.mailbox_id) if mailbox.source.login == login else ():
+                    notes = store.notes(folder.folder_id)
+                    found |= {(folder.source_name.decode(), one.uid) for one in notes if one.what == "keywords_lost"}
+        return found
 
 
 def _of(login: str, snapshot: Snapshot) -> Snapshot:

@@ -44,7 +44,9 @@ class Result:
     struck: int
     lost: int
     doubled: int
+    #: Messages with other flags or another date of which nobody is told, and those that the report names.
     changed: int
+    told: int
     #: Commands that the operator gave afterwards: the same command again, then verifications.
     commands: int
     seconds: float
@@ -89,6 +91,7 @@ def run(script: Script, *, program: str = WORKER) -> Result:
             verdict.lost_messages,
             verdict.doubled,
             verdict.changed,
+            verdict.told,
             commands,
             round(time.monotonic() - began, 1),
             "; ".join(([] if verdict.clean else [str(verdict)]) + unended),

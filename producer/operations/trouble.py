@@ -136,8 +136,8 @@ _MESSAGE_TROUBLE: Final = {
         "nothing to do; notes.csv of the report names each",
     ),
     "keywords_lost": (
-        "messages with keywords that the destination folder cannot hold",
-        "nothing to do; the messages themselves are there",
+        "messages of which the destination did not keep all flags or keywords",
+        "the messages themselves are there; notes.csv of the report says of each what it lacks",
     ),
     "resized": (
         "messages of which the source sent more or fewer bytes than it announced",

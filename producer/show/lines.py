@@ -187,7 +187,7 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
         yield f"  verified:  {_messages(tally.compared)} read on both sides, {_how_equal(tally)}"
     for name, number in (
         ("missing", tally.missing),
-        ("keywords lost", tally.keywords_lost),
+        ("flags or keywords lost", tally.keywords_lost),
         ("sent in another size than announced", tally.resized),
     ):
         if number:

@@ -256,9 +256,13 @@ class MailDestination(MailSession, Protocol):
         Groups are answered in the order sent; the nth of `uids` belongs to the nth of `stored`.
         """
 
-    def marks(self, uids: UidSet, *, then: bytes | None = None) -> tuple[int, int]:
+    def marks(
+        self, uids: UidSet, *, then: bytes | None = None, anew: bool = False, told: FlagsTold | None = None
+    ) -> tuple[int, int]:
         """Returns how many of these messages the folder now open shows, and the sum of their marks.
 
+        `told` receives the flags of each, as far as the server shows them. With `anew` the folder is opened once more before:
+        a server may show from memory what it failed to store. Raises `FolderChanged` where it is another one by now.
         `then` announces that this folder is opened next: nothing may be sent to the folder now open any more.
         A mark is `shared.content.fingerprint.mark` of UID, size, date and fingerprint; the sum is below its `MODULUS`.
         """

@@ -48,7 +48,7 @@ class Tally:
     dates_changed: int = 0
     #: Messages that are to be read back whole, since they hold bytes that servers are known to change.
     watched: int = 0
-    #: Messages whose keywords the destination folder cannot hold.
+    #: Messages of which the destination did not keep all flags or keywords.
     keywords_lost: int = 0
     #: Messages of which the source sent more or fewer bytes than it announced; at most some of each batch are counted.
     resized: int = 0

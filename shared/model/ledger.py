@@ -107,5 +107,5 @@ class Audit:
     removed: int = 0
     #: Messages that may stand twice at the destination.
     doubled: int = 0
-    #: Notes on single messages; those of kinds in `AUDITED` replace all earlier ones of the folder.
+    #: Notes on single messages; those of kinds in `AUDITED` replace all earlier ones of the folder, others are added.
     notes: tuple[Note, ...] = ()

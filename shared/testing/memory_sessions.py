@@ -329,7 +329,12 @@ class MemoryDestination(_MemorySession):
                 self._folders[folder.name] = folder
         return None
 
-    def marks(self, uids: UidSet, *, then: bytes | None = None) -> tuple[int, int]:
+    def marks(
+        self, uids: UidSet, *, then: bytes | None = None, anew: bool = False, told: FlagsTold | None = None
+    ) -> tuple[int, int]:
+        if told:
+            for stored in self._those(uids):
+                told(Uid(stored.uid), stored.flags)
         seen = list(self.sightings(uids))
         total = sum(mark(s.uid, s.size_bytes, s.internaldate, s.fingerprint) for s in seen)
         with self._server.lock:

@@ -9,6 +9,7 @@ import pytest
 from shared.content.fingerprint import MODULUS, mark
 from shared.mail.answers.extensions import PIPELINING
 from shared.mail.imap.imap_destination import ImapDestination
+from shared.model.errors import FolderChanged, FolderRefused, MailError
 from shared.model.uids import UidSet
 from tests.contract.mail_kit import PLACES, Place, Scripted, mail, message, place
 
@@ -34,6 +35,83 @@ def test_marks_are_those_of_the_sightings(here: Place) -> None:
         total = sum(mark(s.uid, s.size_bytes, s.internaldate, s.fingerprint) for s in seen)
         assert destination.marks(uids) == (len(seen), total % MODULUS)
     assert destination.marks(UidSet.span(every.high + 1, every.high + 9)) == (0, 0)
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_marks_tell_the_flags_of_each_message(here: Place, *, anew: bool) -> None:
+    name, destination = here.folder(), here.destination()
+    assert destination.create([name]) == [None]
+    destination.open(name)
+    sent = [("\\Seen", "\\Flagged"), (), ("\\Answered",)]
+    destination.send([message(mail(n)) for n in range(3)], sent, "token")
+    list(destination.answers())
+    every = UidSet.of(seen.uid for seen in destination.sightings(UidSet.parse("1:500")))
+    told: dict[int, tuple[str, ...]] = {}
+    plain = destination.marks(every)
+    assert destination.marks(every, anew=anew, told=told.__setitem__) == plain
+    assert [set(told[uid]) for uid in every] == [set(flags) for flags in sent]
+    assert destination.marks(every) == plain
+
+
+SHOWN = {
+    "as asked for": b'UID 7 FLAGS (\\Seen \\Recent work) RFC822.SIZE 3 INTERNALDATE " 1-Jan-2024 00:00:00 +0000" ',
+    "in another order": b'INTERNALDATE " 1-Jan-2024 00:00:00 +0000" FLAGS (\\SEEN work) RFC822.SIZE 3 UID 7 ',
+    "with more": b'UID 7 MODSEQ (9) FLAGS (\\Seen "no flag" work) RFC822.SIZE 3 INTERNALDATE " 1-Jan-2024 00:00:00 +0000" ',
+}
+
+
+@pytest.mark.parametrize("form", SHOWN)
+@pytest.mark.parametrize("refused", [b"", b"SELECT", b"FETCH"])
+def test_flags_are_read_in_whatever_form_they_come_and_in_one_flight(form: str, refused: bytes) -> None:
+    """SELECT and FETCH go together; where the folder cannot be opened again, nothing is said of its messages."""
+    asked: list[bytes] = []
+    answers: list[bytes] = []
+
+    def reply(tag: bytes, text: bytes) -> bytes | None:
+        if text.startswith(b"SELECT"):
+            asked.append(text)
+            if refused == b"SELECT" and len(asked) > 1:
+                return tag + b" NO no room\r\n"
+            answer = b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 8]\r\n" + tag + b" OK done\r\n"
+            if len(asked) == 1:
+                return answer
+            answers.append(answer)
+            return b""  # not before FETCH came
+        if text.startswith(b"UID FETCH"):
+            asked.append(text)
+            said = b"* 1 FETCH (%bBODY[HEADER.FIELDS (DATE)] {2}\r\n\r\n)\r\n" % SHOWN[form]
+            bad = refused != b"" and tag + b" BAD no folder\r\n"
+            return b"".join(answers) + (bad or said + tag + b" OK done\r\n")
+        return None
+
+    with Scripted(capabilities="IMAP4rev1", reply=reply) as server:
+        destination = server.destination()
+        destination.open(b"a")
+        told: dict[int, tuple[str, ...]] = {}
+        if refused:
+            with pytest.raises(FolderRefused if refused == b"SELECT" else MailError):
+                destination.marks(UidSet.parse("7"), anew=True, told=told.__setitem__)
+            assert not told
+            return
+        assert destination.marks(UidSet.parse("7"), anew=True, told=told.__setitem__)[0] == 1
+        assert told == {7: ("\\Seen", "work")}
+        assert [text.split()[0] for text in asked] == [b"SELECT", b"SELECT", b"UID"]
+
+
+def test_a_folder_that_is_another_one_by_now_is_told_before_its_flags() -> None:
+    numbers = iter(range(7, 99))
+
+    def reply(tag: bytes, text: bytes) -> bytes | None:
+        if text.startswith(b"SELECT"):
+            status = b"* 1 EXISTS\r\n* OK [UIDVALIDITY %d]\r\n* OK [UIDNEXT 8]\r\n" % next(numbers)
+            return status + tag + b" OK done\r\n"
+        return None
+
+    with Scripted(capabilities="IMAP4rev1", reply=reply) as server:
+        destination = server.destination()
+        destination.open(b"a")
+        with pytest.raises(FolderChanged):
+            destination.marks(UidSet.parse("7"), anew=True)
 
 
 def test_a_subscription_costs_no_wait_and_lasts_although_the_session_is_closed_at_once() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.model import Audit, Note
+from shared.model import Audit, Note, Settled
 from shared.model.errors import LeaseLost
 from shared.model.lifecycle import Outcome
 from shared.model.uids import UidSet
@@ -36,6 +36,34 @@ def test_an_audit_replaces_what_was_found_before_and_nothing_else(store: Store) 
         assert (tally.altered, tally.normalised, tally.watched) == (1, 1, 0)
         assert (tally.keywords_lost, tally.dates_changed) == (1, 2)
         sums_agree(store, whole.import_id)
+
+
+def test_keywords_that_verification_finds_lost_are_counted_once_and_stay(store: Store) -> None:
+    whole, _, folder = planned(store, (1, 10))
+    lease = take(store)
+    copy(store, lease, 1, notes=(Note(uid=1, what="keywords_lost", reason="cannot hold"),))
+    lease = take(store)
+    lost = tuple(Note(uid=uid, what="keywords_lost", reason="shown without") for uid in (1, 2))
+    for notes in (lost, lost, ()):
+        store.audit(lease, [Audit(folder_id=folder.folder_id, verified="x", notes=notes)])
+        assert {(n.uid, n.reason) for n in store.notes(folder.folder_id)} == {
+            (1, "shown without"),
+            (2, "shown without"),
+        }
+        assert store.import_tally(whole.import_id)[0].keywords_lost == 2
+        sums_agree(store, whole.import_id)
+
+
+def test_a_note_without_a_record_is_entered_once_and_counted(store: Store) -> None:
+    """The note of a read-back comes behind the records of its copies."""
+    whole, _, folder = planned(store, (1, 10))
+    lease = take(store)
+    told = Settled(notes=(Note(uid=3, what="keywords_lost", reason="shown without"),))
+    for _ in range(2):
+        store.progress(lease, settled=[told])
+        assert store.import_tally(whole.import_id)[0].keywords_lost == 1
+    assert [(n.uid, n.what) for n in store.notes(folder.folder_id)] == [(3, "keywords_lost")]
+    sums_agree(store, whole.import_id)
 
 
 def test_what_users_took_away_is_counted_apart(store: Store) -> None:

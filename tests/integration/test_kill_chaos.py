@@ -12,10 +12,10 @@ import pytest
 
 from bench.chaos.changes import TOUCHED, Changes
 from bench.chaos.faults import BY_NAME, FAULTS, LATER, LATER_SEED, LATEST, LATEST_SEED
-from bench.chaos.oracle import Kept, compare, read_maildir
+from bench.chaos.oracle import Kept, Verdict, compare, digests, read_maildir
 from bench.chaos.trial import run, script
 from tests import mail
-from tests.servers.dovecot import Dovecot
+from tests.servers.dovecot import Dovecot, available
 
 KILLS = [BY_NAME[name] for name in ("worker_killed", "coordinator_killed", "redis_killed")]
 
@@ -76,6 +76,29 @@ def test_the_changes_of_people_explain_only_what_they_changed() -> None:
     assert changes.verdict(
         wanted + Counter([_kept("x")]), found + Counter([_kept("x", "INBOX", TOUCHED)]), forgot=False
     ).changed
+
+
+def test_what_the_report_names_is_told_and_nothing_else() -> None:
+    """Two twins lack a keyword, of which one is named, and another message has both another date and a name in the report."""
+    wanted = Counter({_kept("twin", "INBOX", "work"): 2, _kept("late", "INBOX", "work"): 1, _kept("lost"): 1})
+    found = Counter({_kept("twin", "INBOX", "unknown-0"): 2, Kept("INBOX", "late", frozenset(), 2): 1})
+    verdict = compare(wanted, found)
+    assert (verdict.lost_messages, verdict.changed, verdict.told) == (1, 3, 0)
+    verdict = Verdict(verdict.lost, verdict.surplus, Counter({"twin": 1, "late": 1, "lost": 1, "other": 1}))
+    assert (verdict.lost_messages, verdict.changed, verdict.told, verdict.clean) == (1, 2, 1, False)
+    assert Verdict(Counter([_kept("twin", "INBOX", "b")]), Counter([_kept("twin")]), Counter({"twin": 1})).clean
+
+
+@pytest.mark.skipif(not available(), reason="needs Dovecot")
+def test_the_judge_knows_messages_by_the_uids_that_dovecot_gave_them() -> None:
+    with Dovecot() as server:
+        server.add_user("u", "p")
+        held = mail.make_mailbox(3, {"INBOX": 3, "Work": 2})
+        mail.populate(server.host, server.port, "u", "p", held)
+        root = server.mail_folder("u")
+        found = digests(root)
+        assert sorted(found) == [("INBOX", 1), ("INBOX", 2), ("INBOX", 3), ("Work", 1), ("Work", 2)]
+        assert Counter(found.values()) == Counter(kept.sha256 for kept in read_maildir(root).elements())
 
 
 # -- the judge is not blind

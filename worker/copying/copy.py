@@ -17,7 +17,7 @@ from typing import Final
 from shared.content.watching import WatchedChunks, seen_in
 from shared.mail import KnownStatus, MailDestination, MailSource, Message, Sighting
 from shared.mail.answers.limits import may_be_too_large
-from shared.model import Folder, Intent, Lease, LedgerEntry, Note
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note, Settled
 from shared.model.errors import (
     AnswerUnreadable,
     ConnectionLost,
@@ -242,10 +242,17 @@ class BatchCopy:
     def _read_back(self, uids: UidSet) -> bool:
         """Tells whether the destination shows exactly what was sent: UIDs, sizes, dates and fingerprints.
 
-        Called while the folder is open anyway. Where they differ, `worker.verifying.verify` compares message by message.
+        Called while the folder is open anyway. Where they differ, `worker.verifying.verify` compares message by message. Other
+        flags than were sent are told at once.
         """
+        assert self._status is not None
+        shown: dict[int, tuple[str, ...]] = {}
         coming = self._coming.folder.destination_name if self._coming else None
-        return self._destination.marks(uids, then=coming) == (len(uids), self._flying.digest)
+        anew = self._forgotten_flags.unsure(self._status)
+        there = self._destination.marks(uids, then=coming, anew=anew, told=shown.__setitem__)
+        if notes := self._forgotten_flags.amiss(self._status, self._flying.records, shown):
+            self._flying.add(Settled(notes=notes))
+        return there == (len(uids), self._flying.digest)
 
     @property
     def _flying(self) -> InFlight:
@@ -387,13 +394,13 @@ class BatchCopy:
                 lost = (*lost, *doubtful)
                 kept, doubtful = tuple(flag for flag in kept if flag not in doubtful), ()
             flags.append(kept)
-            self._forgotten_flags.sent(message.uid, kept)
             seen = seen_in(message.body) if message.body is not None else ""
             date = self._dating.date(message)
             if is_resized(message):
                 self._resized.setdefault(message.uid, len(self._resized) + 1)
             resized = self._resized.get(message.uid, 0)
             sent.append(remembered(message, date, lost, bool(doubtful), seen, resized))
+            self._forgotten_flags.sent(message.uid, kept, sent[-1].notes)
             if date != message.internaldate:
                 group[at] = replace(message, internaldate=date)
         self._flying.stop_when_full()

@@ -3,6 +3,9 @@
 A server that kept a flag once is believed from then on: that costs one FETCH for each flag and worker process. Where it
 forgets a flag, each batch sets it by STORE before it is closed, divided, halved or given up; one whose worker died before that
 is claimed again. Copies that others brought are left as they are: people may have cleared their flags.
+
+What a copy lacks all the same is told and not set: a disk that had no room for the name of a keyword has none for it now, and
+later nobody could tell what the server forgot from what people did.
 """
 
 from __future__ import annotations
@@ -13,12 +16,15 @@ from typing import Final
 
 from shared.mail import FlagChange, KnownStatus, MailDestination, MailSource
 from shared.mail.answers.kept_flags import LOOKED_AT
-from shared.model import Lease, Settled
+from shared.model import Lease, Note, Settled
 from shared.model.errors import ConnectionLost, FolderRefused, ProtocolViolation, ServerRefused
-from shared.model.uids import Record, UidSet
+from shared.model.uids import Record, Uid, UidSet
 from shared.runtime.logs import get_logger
 from shared.store import WorkStore
+from shared.wording.phrases import several
 from worker.copying.flag_completion import complete_flags
+from worker.copying.kept_keywords import keywords_sent, lost_since
+from worker.decisions.unlike_flags import LOST, keywords_of, nameless, told, unlike
 
 _log = get_logger("mailhaul.worker")
 
@@ -51,15 +57,24 @@ class ForgottenFlags:
         self._memory = destination.kept_flags
         #: Flags of this batch's messages that the server is not known to keep, in small letters.
         self._open: frozenset[str] = frozenset()
-        #: Source UIDs of what this attempt sent: nobody can have cleared a flag of these yet.
-        self._sent: set[int] = set()
+        #: The flags of what this attempt sent, by source UID: nobody can have cleared a flag of these yet.
+        self._sent: dict[int, tuple[str, ...]] = {}
+        #: Each of these once: nearly every message has the flags of another.
+        self._kinds: set[tuple[str, ...]] = set()
+        #: The texts of notes on keywords that the folder cannot hold, by source UID.
+        self._noted: dict[int, str] = {}
         #: Source UIDs of copies that somebody else made.
         self._others: set[int] = set()
 
-    def sent(self, uid: int, flags: Iterable[str]) -> None:
-        """Notes that a message goes with these flags."""
-        self._open |= self._memory.open(flags)
-        self._sent.add(uid)
+    def sent(self, uid: int, flags: tuple[str, ...], notes: Iterable[Note] = ()) -> None:
+        """Notes that a message goes with these flags, and what is told of it."""
+        if flags not in self._kinds:
+            self._kinds.add(flags)
+            self._open |= self._memory.open(flags)
+        self._sent[uid] = flags
+        for note in notes:
+            if note.what == LOST:
+                self._noted[uid] = note.reason
 
     def found(self, settled: Settled) -> None:
         """Notes copies that somebody else made."""
@@ -81,6 +96,43 @@ class ForgottenFlags:
         except (ServerRefused, FolderRefused) as error:
             _log.warning("flags_not_completed", messages=len(to), reason=str(error))
 
+    @property
+    def _keywords(self) -> set[str]:
+        return {flag.lower() for flags in self._kinds for flag in keywords_of(flags)}
+
+    def unsure(self, status: KnownStatus) -> bool:
+        """Tells whether the folder has to be opened anew before the flags that it shows are believed.
+
+        Dovecot shows a keyword from memory although it could not write its name to the file of the folder's keywords. A name that
+        was listed when the folder was opened stands there, unless some letter in the file has no name.
+        """
+        listed = {flag.lower() for flag in status.permanent_flags}
+        return bool(keywords := self._keywords) and (not keywords <= listed or bool(nameless(listed)))
+
+    def amiss(
+        self, status: KnownStatus, records: Iterable[Record], shown: Mapping[int, tuple[str, ...]]
+    ) -> tuple[Note, ...]:
+        """Returns the notes on copies that have other flags than they were sent with; `shown` are theirs, by their UIDs."""
+        keywords, found = self._keywords, list[tuple[Uid, str]]()
+        reasons: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
+        before: dict[int, int] = {}
+        for uid, to in (pair for record in records for pair in record.pairs()):
+            flags, there = self._sent.get(uid), shown.get(to)
+            if there is None or there == flags or uid in self._others:
+                continue
+            if flags is None:
+                before[uid] = to
+                continue
+            if (reason := reasons.get((flags, there))) is None:
+                reason = reasons[flags, there] = unlike(flags, there, keywords)
+            if reason:
+                found.append((uid, several([self._noted.get(uid, ""), reason])))
+        if before:
+            folder_id = self._lease.unit.folder_id
+            sent = keywords_sent(self._store, folder_id, status.permanent_flags, UidSet.of(before))
+            found += lost_since(self._store, folder_id, sent, before, shown)
+        return told(found)
+
     def see_to(self, status: KnownStatus, records: Iterable[Record]) -> None:
         """Looks whether the batch's copies have their flags, and sets what the server forgot. The folder is open.
 
@@ -88,7 +140,7 @@ class ForgottenFlags:
         """
         to = {int(s): int(d) for record in records for s, d in record.pairs() if s not in self._others}
         # An earlier holder of the batch may have died before it saw to the flags of what it sent.
-        if to.keys() - self._sent:
+        if to.keys() - self._sent.keys():
             self._open |= LOOKED_AT - self._memory.kept
         if not self._open - self._memory.kept:
             return

@@ -71,8 +71,7 @@ def remembered(
             )
         )
 
-    names = " ".join((*lost_keywords[:MOST_NAMED], *("…" for _ in lost_keywords[MOST_NAMED:][:1])))
-    lost: list[str] = [CANNOT_HOLD.says(names=names)] if lost_keywords else []
+    lost: list[str] = [CANNOT_HOLD.says(names=named(lost_keywords))] if lost_keywords else []
     if lost := [*lost, *(oddity for oddity in message.oddities if DROPPED in oddity)]:
         note("keywords_lost", several(lost))
     if is_resized(message) and resized <= MOST_RESIZED:
@@ -90,6 +89,11 @@ def remembered(
         keywords=keywords,
         notes=tuple(notes),
     )
+
+
+def named(flags: Sequence[str]) -> str:
+    """Returns the names of flags for a note; of very many only the first ones."""
+    return " ".join((*flags[:MOST_NAMED], *("…" for _ in flags[MOST_NAMED:][:1])))
 
 
 def is_resized(message: Message) -> bool:

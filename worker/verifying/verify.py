@@ -2,7 +2,8 @@
 
 Each message is identified by the UIDs of the ledger, its size, internal date and header fingerprint: the sum of marks
 that copying kept for a batch must be the sum of what the destination shows. The worker that copied a batch reads it
-back while the folder is open (`worker.copying.copy`); here the folders are counted, and what is not yet checked is read. Only
+back while the folder is open (`worker.copying.copy`); here the folders are counted, and what is not yet checked is read, its
+keywords too (`worker.verifying.flags_amiss`). Only
 where sums differ are both sides compared message by message. The mode "anew" reads every folder again; "full" reads
 every message on both sides and compares SHA-256 of the canonical bytes.
 
@@ -42,6 +43,7 @@ from worker.planning.counted import CountedFolders, counted_again
 from worker.sessions.mailbox_sessions import MailboxSessions
 from worker.verifying.comparison import Comparison
 from worker.verifying.doubles import doubles, elsewhere, notes_of
+from worker.verifying.flags_amiss import flags_amiss
 
 DESTINATION_LOST_ITS_FOLDER: Final = Phrase(
     "destination_lost_its_folder",
@@ -228,6 +230,7 @@ class MailboxVerification:
         self._doubles = []
         if folder.doubts or more or thorough:
             status = self._remove_second_copies(destination, folder, entries, status)
+        notes += flags_amiss(destination, self._store, folder, status, entries)
         numbers = {what: sum(note.what == what for note in (*notes, *self._doubles)) for what in AUDITED}
         numbers[REMOVED] += len(folder.taken_away)
         known = {(note.uid, note.what) for note in kept}

@@ -85,9 +85,15 @@ class ImapDestination(AppendSession):
                 self._ahead.ask([select])
                 self._into = b""  # APPEND to a folder whose SELECT is over would bring copies that nobody looks at
 
-    def _reopen(self) -> None:
+    def _open_anew(self, first: bytes) -> None:
+        select = b"SELECT " + self._folder(self._opened)
+        if not (self._talk.serial or self._talk.compress_due or b"\r\n" in select):
+            self._ahead.ask([select, first])
+        self._reopen(announced=True)
+
+    def _reopen(self, *, announced: bool = False) -> None:
         uidvalidity = self._uidvalidity
-        if not self.open(self._opened).same_uids(uidvalidity):
+        if not self.open(self._opened, announced=announced).same_uids(uidvalidity):
             raise FolderChanged(self.side, FOLDER_RECREATED.says(folder=shown(self._opened)))
 
     def _limit_of(self, name: bytes) -> int | None:

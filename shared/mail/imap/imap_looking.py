@@ -24,13 +24,13 @@ from shared.content.fingerprint import (
     message_id_of,
 )
 from shared.folders.gmail import EXTENSION, keywords
-from shared.mail import Sighting
+from shared.mail import FlagsTold, Sighting
 from shared.mail.answers.bounds import most_body
 from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, size_of, split_flags, uid_of
 from shared.mail.answers.grammar import clean_text, flags_in
 from shared.mail.answers.internaldate import parse_internaldate
 from shared.mail.answers.tokens import LITERAL, Value
-from shared.mail.imap.flights import PIECE, raise_first, written
+from shared.mail.imap.flights import PIECE, fetch, raise_first, written
 from shared.mail.imap.imap_listing import WINDOW, ListingSession
 from shared.mail.transport.wire import LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, MailError
@@ -41,13 +41,15 @@ _T = TypeVar("_T")
 
 _HEADER_LIMIT: Final = 16 * 1024 * 1024
 _FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}\r\n]*)\)(?: MODSEQ \(\d{1,20}\))?\)\r\n')
-#: The form in which nearly every server answers `sightings` without bodies.
+#: The form in which nearly every server answers `sightings` without bodies, and `marks`.
 _SIGHTING = re.compile(
-    rb'\* \d+ FETCH \(UID (\d{1,10}) RFC822\.SIZE (\d{1,20}) INTERNALDATE "([^"\\\r\n]*)" '
+    rb'\* \d+ FETCH \(UID (\d{1,10}) (?:FLAGS \(([^()"{}\r\n]*)\) )?RFC822\.SIZE (\d{1,20}) INTERNALDATE "([^"\\\r\n]*)" '
     rb"BODY\[HEADER\.FIELDS \([^()\r\n]*\)\] \{(\d{1,5})\}\r\n"
 )
 _SIGHTING_WITH: Final = b"(UID RFC822.SIZE INTERNALDATE %b)"
-_SIGHTING_ITEMS: Final = _SIGHTING_WITH % (b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii"))
+_FIELDS_ITEM: Final = b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii")
+_SIGHTING_ITEMS: Final = _SIGHTING_WITH % _FIELDS_ITEM
+_MARK_ITEMS: Final = b"(UID FLAGS RFC822.SIZE INTERNALDATE %b)" % _FIELDS_ITEM
 
 
 class LookingSession(ListingSession):
@@ -137,7 +139,9 @@ class LookingSession(ListingSession):
                     yield seen
         raise_first(refused)
 
-    def marks(self, uids: UidSet, *, then: bytes | None = None) -> tuple[int, int]:
+    def marks(
+        self, uids: UidSet, *, then: bytes | None = None, anew: bool = False, told: FlagsTold | None = None
+    ) -> tuple[int, int]:
         """Returns how many of these messages the folder shows, and the sum of their marks, below `MODULUS`.
 
         It is what `sightings` would give, in half the time. Where one command asks for all, `then` is opened behind it.
@@ -145,26 +149,33 @@ class LookingSession(ListingSession):
         number = total = 0
         missing: set[int] = set()
         refused: list[MailError] = []
-        self._stay()
+        arrived_with, progress = self._wire.arrived_with, self._wire.progress
         pieces = list(self._fitting(written(uids.pieces(PIECE))))
-        for tag, _ in self._flights(pieces, _SIGHTING_ITEMS, missing, refused, all_exist=True):
+        first = fetch(pieces[0][0], _MARK_ITEMS) if anew and pieces else b""
+        if first:
+            self._open_anew(first)
+        self._stay(first)
+        for tag, _ in self._flights(pieces, _MARK_ITEMS, missing, refused, all_exist=True):
             if then is not None and len(pieces) == 1:
                 self._open_ahead(then)
             then = None  # what a command cut short left is asked for in the folder that was open
             lines = self._lines_until(tag)
             while True:
-                while usual := self._wire.arrived_with(_SIGHTING, HEADER_BYTES):
+                while usual := arrived_with(_SIGHTING, HEADER_BYTES):
                     found, start = usual
-                    uid, fingerprint = int(found[1]), header_fingerprint(header_of(start))
+                    number_of, flags, size, date, _ = found.groups()
+                    uid, fingerprint = Uid(int(number_of)), header_fingerprint(header_of(start))
                     if uid in missing:
                         missing.discard(uid)
                         number += 1
-                        total += mark(uid, int(found[2]), parse_internaldate(found[3])[0], fingerprint)
-                        self._wire.progress()
+                        total += mark(uid, int(size), parse_internaldate(date)[0], fingerprint)
+                        if told and flags is not None:
+                            told(uid, flags_in(flags)[0])
+                        progress()
                 line = next(lines, None)
                 if line is None:
                     break
-                seen = self._sight(line, refused, full=False)
+                seen = self._sight(line, refused, full=False, told=told)
                 if seen is not None and seen.uid in missing:
                     missing.discard(seen.uid)
                     number += 1
@@ -172,23 +183,30 @@ class LookingSession(ListingSession):
         raise_first(refused)
         return number, total % MODULUS
 
+    def _open_anew(self, first: bytes) -> None:
+        """Opens the folder once more, with the command `first` behind it in the same flight where that can be."""
+
     def _open_ahead(self, name: bytes) -> None:
         """Sends the command that opens the folder, where it can be sent before its turn."""
 
-    def _sight(self, line: bytes, refused: list[MailError], *, full: bool, part: bool = False) -> Sighting | None:
+    def _sight(
+        self, line: bytes, refused: list[MailError], *, full: bool, part: bool = False, told: FlagsTold | None = None
+    ) -> Sighting | None:
         if not FETCH.match(line):
             self._talk.take_line(line)
             return None
         usual = None if full else _SIGHTING.fullmatch(line)
-        if usual and int(usual[4]) <= HEADER_BYTES:
-            start = self._wire.read(int(usual[4]), HEADER_BYTES)
+        if usual and int(usual[5]) <= HEADER_BYTES:
+            start = self._wire.read(int(usual[5]), HEADER_BYTES)
             # Whatever else the answer says of the message is of no interest here.
             rest = self._wire.readline()
             while found := LITERAL.search(rest):
                 self._wire.read(int(found[1]), LINE_LIMIT)
                 rest = self._wire.readline()
             self._wire.progress()
-            return _sighting(int(usual[1]), int(usual[2]), usual[3], start)
+            if told and usual[2] is not None:
+                told(Uid(int(usual[1])), flags_in(usual[2])[0])
+            return _sighting(int(usual[1]), int(usual[3]), usual[4], start)
         canonical = Canonical() if full else None
         start, length, read = b"", 0, set[bytes]()
         answer = FetchAnswer()
@@ -220,6 +238,8 @@ class LookingSession(ListingSession):
         values = {key: v for key, v in items.items() if key.startswith(b"BODY[") and isinstance(v, bytes)}
         if not values:
             return None  # expunged meanwhile: BODY[] NIL
+        if told and (flags := flags_of(items)) is not None:
+            told(Uid(uid_of(items)), flags_in(b" ".join(split_flags(flags)[0]))[0])
         for value in (value for key, value in values.items() if key not in read):  # quoted strings
             start, length = start or value, length + len(value)
             if canonical:

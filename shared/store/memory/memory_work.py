@@ -328,7 +328,8 @@ class MemoryWork(Identity):
         if any(folder.counts[what] for what in counts):
             folder.notes = {key: note for key, note in folder.notes.items() if key[1] not in counts}
         folder.counts.update({what: number - folder.counts[what] for what, number in counts.items()})
-        folder.counts["undone"] += sum(n.what == "undone" and (n.uid, n.what) not in folder.notes for n in audit.notes)
+        for what in ("undone", "keywords_lost"):
+            folder.counts[what] += sum(n.what == what and (n.uid, n.what) not in folder.notes for n in audit.notes)
         folder.notes.update({(note.uid, note.what): note for note in audit.notes})
         folder.folder = replace(folder.folder, verified=audit.verified)
 

@@ -15,6 +15,7 @@ from shared.model import (
     Lease,
     LedgerEntry,
     Moving,
+    Note,
     ProgressReply,
     Settled,
     Unit,
@@ -177,6 +178,9 @@ class WorkStore(WriterStore, Protocol):
 
     def flags(self, folder_id: str) -> dict[str, UidSet]:
         """Returns the flags → source UIDs that `plan_folders` or `set_flags` kept last."""
+
+    def notes(self, folder_id: str) -> list[Note]:
+        """Returns the notes on messages of a folder (`RequestStore.notes`)."""
 
     def maildrop(self, mailbox_id: str) -> Known:
         """Returns the identities that the mailbox's POP3 maildrop has shown so far."""
