@@ -3,8 +3,8 @@
 1. Sign by sign: in other capitals, quoted, with backslashes, as JSON, HTML, percent, quoted-printable or hexadecimal text, split
    over lines, and cut off at the end of the text. This holds for short secrets, and for those of punctuation, too.
 2. In base64, at each alignment, so inside a SASL response too.
-3. By its letters and digits alone, where it has six: out of every notation, and of several at once (`TextReading.places`).
-4. Of a text that still resembles one (divided, backwards, a code in a code) only the response code is kept (`TextReading.resembles`).
+3. By its letters and digits alone, where it has six: out of every notation, also of several at once (`TextReading.places`).
+4. A text that still resembles one (divided, backwards, a code in a code) keeps its response code alone (`TextReading.resembles`).
 
 `shared.wording.readings` reads the text once for all of these.
 """
