@@ -1,9 +1,12 @@
 """Hides secrets in a text from outside: a server or service may repeat what it was given, in any notation.
 
-A secret is found in other capitals, quoted, with backslashes, as JSON, HTML, percent, quoted-printable or hexadecimal
-text, in base64 at each alignment (so inside a SASL response too), split over lines, and cut off at the end of the text. One
-of some letters is also found by these alone, out of further notations and of several at once (`shared.wording.notations`).
-Where what is left still resembles a secret, only the response code is kept (`shared.wording.resemblance`).
+1. Sign by sign: in other capitals, quoted, with backslashes, as JSON, HTML, percent, quoted-printable or hexadecimal text, split
+   over lines, and cut off at the end of the text. This holds for short secrets, and for those of punctuation, too.
+2. In base64, at each alignment, so inside a SASL response too.
+3. By its letters and digits alone, where it has six: out of every notation, also of several at once (`TextReading.places`).
+4. A text that still resembles one (divided, backwards, a code in a code) keeps its response code alone (`TextReading.resembles`).
+
+`shared.wording.readings` reads the text once for all of these.
 """
 
 from __future__ import annotations
@@ -13,12 +16,10 @@ import html
 import re
 import string
 from collections.abc import Iterable, Iterator
-from functools import cached_property, reduce
 from typing import Final
 
-from shared.wording.notations import Letters, folded, letters_of, places_of
 from shared.wording.phrases import Sentence, changed
-from shared.wording.resemblance import resembles
+from shared.wording.readings import ROW, SOFT, TextReading, folded
 
 MASK: Final = "***"
 
@@ -36,7 +37,6 @@ _CUT: Final = 6
 #: nothing of a secret: a run of them stands for any other. So no text can be divided among the letters of a pattern in
 #: two ways, and to search takes time in proportion to the text, whatever secret and text are.
 _SOFTS: Final = " \t\r\n\f\v\\+_="
-_SOFT: Final = re.compile(r"[ \t\r\n\f\v\\+_=]+")
 #: The same characters as octets in hexadecimal notation, and as decimal numbers.
 _SOFT_OCTETS: Final = "(?:0[9a-d]|20|2b|3d|5c|5f)"
 _SOFT_NUMBERS: Final = "(?:9|1[0-3]|32|43|61|92|95)"
@@ -48,17 +48,6 @@ _SOFT_DRESSES: Final = (
     rf"(?:[%=]{_SOFT_OCTETS}|\\{{1,2}}(?:x|u00){_SOFT_OCTETS}|&#(?:0*+{_SOFT_NUMBERS}|x0*+{_SOFT_OCTETS});"
     r"|=(?![0-9a-f]{2})|[ \t\r\n\f\v\\+_])",
 )
-#: Characters in notations of their own: octets, code units, numbers and names of HTML.
-_NOTATIONS: Final = (
-    re.compile(r"(?:[%=][0-9a-f]{2})+", re.IGNORECASE),
-    re.compile(r"(?:\\{1,4}x[0-9a-f]{2})+|\\{1,4}u[0-9a-f]{4}", re.IGNORECASE),
-    re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|amp|lt|gt|quot);", re.IGNORECASE),
-)
-_UNIT: Final = re.compile(r"\\+u(.{4})", re.IGNORECASE)
-_OCTET: Final = re.compile(r"[%=x]([0-9a-f]{2})", re.IGNORECASE)
-#: The characters that may stand between the octets of hexadecimal text, and between the lines of base64.
-_BETWEEN_OCTETS: Final = re.compile(r"[\s:-]")
-_BREAKS: Final = re.compile(r"[\s=]")
 _BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_=")
 
 
@@ -70,21 +59,22 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     if isinstance(text, Sentence):
         hidden = tuple(secrets)
         return changed(text, lambda part: masked(part, hidden))
-    secrets = tuple(secrets)
-    seen = _Readings(text)
-    found: list[tuple[int, int]] = []
-    for secret in filter(None, secrets):
+    secrets = tuple(filter(None, secrets))
+    seen = TextReading(text)
+    unbroken, found = _one_alphabet(seen.unbroken), list[tuple[int, int]]()
+    for secret in secrets:
         found += (one.span() for one in re.finditer(re.escape(secret), text))
         for piece in _pieces(secret):
             if _may_stand_in(seen, piece):
                 found += (one.span() for one in _pattern(piece).finditer(text))
-            if len(letters := folded(piece)) >= _CUT:
-                found += places_of(letters, seen.in_any_notation)
+            if len(letters := folded(piece)) >= ROW:
+                found += seen.places(letters)
             for core in _in_base64(piece, twice=piece == secret):
-                if _one_alphabet(core) in seen.unbroken:
+                if _one_alphabet(core) in unbroken:
                     found += _runs(text, re.compile(_GAP.join(map(_either_alphabet, core))))
     shown = _without(text, found)
-    return _CODE.match(shown)[0] + MASK if resembles(shown, secrets) else shown  # type: ignore[index]
+    left = TextReading(shown) if found else seen
+    return _CODE.match(shown)[0] + MASK if left.resembles(secrets) else shown  # type: ignore[index]
 
 
 def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
@@ -97,49 +87,11 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join(kept) + text[at:]
 
 
-class _Readings:
-    """A text as a search for a secret reads it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @cached_property
-    def letters(self) -> tuple[str, ...]:
-        """The letters without soft characters: as they are, and out of one notation or all of them."""
-        alone = [notation.sub(_plain, self.text) for notation in _NOTATIONS]
-        whole = reduce(lambda text, notation: notation.sub(_plain, text), _NOTATIONS, self.text)
-        return tuple(_SOFT.sub("", one).lower() for one in {self.text, *alone, whole})
-
-    @cached_property
-    def in_any_notation(self) -> Letters:
-        """The letters and digits alone, out of all notations, each undone as often as it was used."""
-        return letters_of(self.text)
-
-    @cached_property
-    def octets(self) -> str:
-        """The text as hexadecimal octets, if it is that."""
-        return _BETWEEN_OCTETS.sub("", self.text).lower()
-
-    @cached_property
-    def unbroken(self) -> str:
-        """The text as base64, if it is that."""
-        return _one_alphabet(_BREAKS.sub("", self.text))
-
-
-def _plain(found: re.Match[str]) -> str:
-    """Returns the characters that stand in a notation."""
-    if found[0].startswith("&"):
-        return html.unescape(found[0])
-    if unit := _UNIT.fullmatch(found[0]):
-        return chr(int(unit[1], 16))
-    return bytes.fromhex("".join(_OCTET.findall(found[0]))).decode("utf-8", "replace")
-
-
-def _may_stand_in(seen: _Readings, piece: str) -> bool:
+def _may_stand_in(seen: TextReading, piece: str) -> bool:
     """Tells whether the pattern of the piece may match: to compile it takes 20 ms, and servers say much at each sign-in."""
-    begins = _SOFT.sub("", piece).lower()[:_CUT]
+    begins = SOFT.sub("", piece).lower()[:_CUT]
     octets = piece.encode("utf-8", "surrogatepass").hex()
-    return any(begins in letters for letters in seen.letters) or octets in seen.octets
+    return any(begins in letters for letters in seen.without_softs) or octets in seen.octets
 
 
 def _pieces(secret: str) -> Iterator[str]:
@@ -152,10 +104,10 @@ def _pieces(secret: str) -> Iterator[str]:
 def _pattern(piece: str) -> re.Pattern[str]:
     """Returns a pattern for the whole piece in any notation, or, at the end of the text, for its beginning."""
     ways = [r"[\s:-]?".join(f"{octet:02x}" for octet in piece.encode("utf-8", "surrogatepass"))]
-    few = len(_SOFT.sub("", piece)) < _SHORTEST
-    for soft in _SOFT_DRESSES if _SOFT.search(piece) else _SOFT_DRESSES[:1]:
+    few = len(SOFT.sub("", piece)) < _SHORTEST
+    for soft in _SOFT_DRESSES if SOFT.search(piece) else _SOFT_DRESSES[:1]:
         parts = _parts(piece if few else piece.strip(_SOFTS), soft, exact=few)
-        ways.append((rf"(?<!{_SOFT_DRESSES[0]})" if few and _SOFT.match(piece) else r"\\{0,4}+") + "".join(parts))
+        ways.append((rf"(?<!{_SOFT_DRESSES[0]})" if few and SOFT.match(piece) else r"\\{0,4}+") + "".join(parts))
         if len(parts) > _CUT and not few:
             cut = ""
             for part in reversed(parts[_CUT:-1]):
@@ -170,8 +122,8 @@ def _parts(piece: str, soft: str, *, exact: bool) -> list[str]:
     `soft` is the pattern for a soft character; with `exact`, a run of them is not shorter than in the piece.
     """
     parts, before = list[str](), ""
-    for token in re.findall(rf"{_SOFT.pattern}|.", piece, re.DOTALL):
-        if _SOFT.match(token):
+    for token in re.findall(rf"{SOFT.pattern}|.", piece, re.DOTALL):
+        if SOFT.match(token):
             before = f"{soft}{{{len(token) if exact else 1},}}+"
         else:
             parts.append((before or (_GAP if parts else "")) + _dresses(token))

@@ -10,6 +10,7 @@ import json
 import re
 import time
 import unicodedata
+import zlib
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from shared.folders.names import encode_name
 from shared.wording import masking
 from shared.wording.masking import MASK, masked
+from shared.wording.readings import TextReading
 
 PASSWORDS = ["CANARY-pw-88", 'se,cr et"1', "back\\slash&<x>", "пароль-Ж€", "four", "x" * 70 + "END-of-it", "a+b/c d=e"]
 #: Passwords of characters that notations put between letters.
@@ -91,9 +93,9 @@ def test_its_letters_are_hidden_in_further_dresses(
     monkeypatch: pytest.MonkeyPatch, dress: str, *, protected: bool
 ) -> None:
     if not protected:
-        monkeypatch.setattr(masking, "letters_of", lambda text: ("", []))
+        monkeypatch.setattr(TextReading, "places", lambda *_: ())
         monkeypatch.setattr(masking, "_in_base64", lambda piece, twice: ())
-        monkeypatch.setattr(masking, "resembles", lambda *_: False)
+        monkeypatch.setattr(TextReading, "resembles", lambda *_: False)
     seen = []
     for password in OF_LETTERS:
         worn = MORE_DRESSES[dress](password)
@@ -177,10 +179,75 @@ def test_of_an_answer_that_resembles_it_only_the_code_is_kept(
     assert shown == f"[AUTHENTICATIONFAILED] {MASK}" or (MASK in shown and shown.endswith(" now"))
     assert not set(re.findall(r"\w{3,}", worn)) & set(re.findall(r"\w+", shown)), "a part of it is left"
     assert masked(text, ["another-Password-1"]) == text, "the control: of somebody else's it is left"
-    monkeypatch.setattr(masking, "resembles", lambda *_: False)
-    monkeypatch.setattr(masking, "letters_of", lambda text: ("", []))
+    monkeypatch.setattr(TextReading, "resembles", lambda *_: False)
+    monkeypatch.setattr(TextReading, "places", lambda *_: ())
     monkeypatch.setattr(masking, "_in_base64", lambda piece, twice: ())
     assert worn in masked(text, [password]), "the negative control"
+
+
+def _folded(coded: str, size: int, word: str) -> str:
+    """Returns a header that is folded into encoded words of so many characters (RFC 2047)."""
+    return "\r\n ".join(f"=?utf-8?{word}?{coded[at : at + size]}?=" for at in range(0, len(coded), size))
+
+
+def _base64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode()
+
+
+#: Notations that were thought of after the code was written.
+UNSEEN: dict[str, Callable[[str], str]] = {
+    "backwards in base64": lambda p: _base64(p[::-1].encode()),
+    "shifted in base64": lambda p: _base64(codecs.encode(p, "rot13").encode()),
+    "small base32": lambda p: base64.b32encode(p.encode()).decode().lower(),
+    "base85": lambda p: json.dumps({"password": base64.b85encode(p.encode()).decode()}),
+    "UTF-16 in hexadecimal, the other order": lambda p: p.encode("utf-16-le").hex(),
+    "numbers of HTML without an end": lambda p: "".join(f"&#{ord(c)}" for c in p),
+    "a folded header in base64": lambda p: _folded(_base64(p.encode()), 12, "B"),
+    "a folded header in quoted-printable": lambda p: _folded("".join(f"={o:02X}" for o in p.encode()), 12, "Q"),
+    "hexadecimal with commas": lambda p: p.encode().hex(",").upper(),
+    "hexadecimal in quotes": lambda p: ", ".join(f"'{octet:02x}'" for octet in p.encode()),
+    "hexadecimal of base64": lambda p: _base64(p.encode()).encode().hex(),
+    "base64 of hexadecimal": lambda p: _base64(p.encode().hex().encode()),
+    "binary": lambda p: " ".join(f"{octet:08b}" for octet in p.encode()),
+    "octal in a list": lambda p: " ".join(f"{octet:o}" for octet in p.encode()),
+    "over two untagged lines": lambda p: f"{p[: len(p) // 2]}\r\n* NO [ALERT] {p[len(p) // 2 :]}",
+    "over three untagged lines": lambda p: f"{p[:4]}\r\n* NO {p[4:8]}\r\n* NO {p[8:]}",
+    "right to left, joined": lambda p: f"\u202e{chr(0x2060).join(p)}\u202c",
+}
+
+
+@pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.parametrize("dress", UNSEEN)
+def test_it_is_hidden_in_dresses_of_later(monkeypatch: pytest.MonkeyPatch, dress: str, *, protected: bool) -> None:
+    if not protected:
+        monkeypatch.setattr(TextReading, "places", lambda *_: ())
+        monkeypatch.setattr(TextReading, "resembles", lambda *_: False)
+    shown = {}
+    for password in [*OF_LETTERS, 'se,cr et"1-Canary88', "correct horse_battery+staple"]:
+        worn = UNSEEN[dress](password)
+        text = f"[AUTHENTICATIONFAILED] no {worn} now"
+        shown[password] = worn in masked(text, [password])
+        assert masked(text, ["another-Password-1"]) == text, "the control: of somebody else's it is left"
+    assert any(shown.values()) is not protected, shown
+
+
+#: Whoever wants to can find a code that no list has: N18 of docs/threat-model.md.
+NOT_RECOGNISED: dict[str, Callable[[str], str]] = {
+    "octets turned over": lambda p: _base64(bytes(octet ^ 0x5A for octet in p.encode())),
+    "compressed": lambda p: _base64(zlib.compress(p.encode())),
+    "base64 three times": lambda p: _base64(_base64(_base64(p.encode()).encode()).encode()),
+    "shifted by three": lambda p: "".join(chr(ord(c) + 3) for c in p),
+    "every other letter first": lambda p: f"{p[::2]} {p[1::2]}",
+    "numbers from a thousand on": lambda p: " ".join(str(ord(c) + 1000) for c in p),
+    "letters with words between": " then ".join,
+    "base32 with another alphabet": lambda p: base64.b32hexencode(p.encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("dress", NOT_RECOGNISED)
+def test_a_code_of_ones_own_is_not_recognised(dress: str) -> None:
+    text = f"no {NOT_RECOGNISED[dress]('CANARY-pw-88')} now"
+    assert masked(text, ["CANARY-pw-88"]) == text
 
 
 @pytest.mark.parametrize("kept", range(6, 12))
