@@ -2,7 +2,8 @@
 
     python -m bench.big_folder [--messages 4000] [--seconds 0.02] [--connections 1,4,8] [--workers 2]
 
-Two Dovecots, the second behind `tests.servers.slow_appends`; workers are processes. Prints for each number of
+Two Dovecots, the second behind `tests.servers.slow_appends`, with sdbox: sessions that write to one maildir wait for each
+other's lock in naps of 0.1 s and more. Workers are processes. Prints for each number of
 connections the seconds from the first claim to the last record, the rate, and how many times that of one connection it
 is. Each result is compared message by message.
 """
@@ -29,7 +30,7 @@ def main() -> int:
     base = 0.0
     with (
         Dovecot() as source,
-        Dovecot() as destination,
+        Dovecot(mail_format="sdbox") as destination,
         SlowAppends(destination.host, destination.port, a.seconds) as relay,
     ):
         for lanes in map(int, a.connections.split(",")):

@@ -172,6 +172,7 @@ class UnitWork:
             neighbours = Neighbours(lease, place.store, lambda: self._options(lease), self._returns.of)
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
             rules, tell, sleep = place.copy_rules, self._tell, place.sleep
+            ring = partial(place.ring, UnitKind.COPY, lease.mailbox.import_id, "")
             copying = BatchCopy(
                 lease,
                 place.store,
@@ -184,7 +185,7 @@ class UnitWork:
                 labels,
                 sleep,
                 lambda nothing, coded: self._believed(lease, nothing, coded=coded),
-                lambda: place.ring(UnitKind.COPY, lease.mailbox.import_id, ""),
+                ring,
                 reason,
                 # Where something failed, it must be known which folder was to blame.
                 self._coming.get(unit.unit_id) if unit.attempts == 1 else None,
@@ -194,6 +195,8 @@ class UnitWork:
             except Divided as batch:
                 shares = divided(unit, batch.parts, (), unit.attempts - 1)
                 place.store.split(lease, [*shares, *divided(unit, [batch.blamed], (), ATTEMPTS)])
+                for _ in range(batch.lanes):
+                    ring()
                 return Split()
             finally:
                 self.progressed = copying.progressed

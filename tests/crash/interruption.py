@@ -153,7 +153,11 @@ class MemoryImport:
             options=options or Options(),
         )
         self.mailbox_id = mailbox_id(self.request.import_id, LOGIN, LOGIN)
+        self.batch_messages = 7
         self._workers = 0
+
+    def ring(self, *job: object) -> None:
+        """Hears the bell for another lane; here nobody comes."""
 
     def submit(self) -> None:
         """Opens the import, or another pass of it."""
@@ -209,10 +213,10 @@ class MemoryImport:
             dialer=Dialer(),
             lease_keeper=lease_keeper,
             tell=lambda event: None,
-            ring=lambda *job: None,
+            ring=self.ring,
             stopping=stopping,
             copy_rules=rules or CopyRules(group_messages=3, outstanding=2, settle_seconds=self.settle_seconds),
-            plan_rules=PlanRules(batch_messages=7),
+            plan_rules=PlanRules(batch_messages=self.batch_messages),
             now=lambda: self.time,
         )
         lane = Lane(place, f"{worker}/1")

@@ -38,7 +38,7 @@ class FolderWriters:
         ring: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes `ring`, which calls one lane more."""
+        """Takes `ring`, which calls one lane more: one for each writer, since a worker may hold a bell that no lane of it hears."""
         self._lease, self._store, self._rules, self._ring, self._clock = lease, store, rules, ring, clock
         self._writers = lease.writers
         #: Whether other lanes may write into the folder now. Once they may, they may until this batch ends.
@@ -101,7 +101,9 @@ class FolderWriters:
         if writers > 1 and pending > rules.share_messages and not (self.untold or alone()):
             self._widen(writers)
             if len(shares := rules.shares(rest, pending, self._writers)) > 1:
-                raise Divided(shares)
+                raise Divided(shares, lanes=self._writers)
+            for _ in range(self._writers):
+                self._ring()
         if rest:
             yield rest
 
@@ -138,8 +140,6 @@ class FolderWriters:
         self.shared = True
         self._writers = self._store.widen(self._lease, writers)
         _log.info("folder_widened", writers=self._writers)
-        for _ in range(self._writers - 1):
-            self._ring()
 
     def narrow(self) -> None:
         """Lets the folder have one writer until it is done: the server's answers do not tell the lanes' copies apart."""

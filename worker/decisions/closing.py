@@ -25,12 +25,12 @@ class SettleLater(Exception):
 class Divided(Exception):
     """Raised when the rest of a batch is to be shared out: it is replaced by one batch for each of `parts`.
 
-    `blamed` are tried once more, in a batch of their own.
+    `blamed` are tried once more, in a batch of their own. `lanes` are called to the parts, once these can be claimed.
     """
 
-    def __init__(self, parts: Sequence[UidSet], blamed: UidSet = NO_UIDS) -> None:
+    def __init__(self, parts: Sequence[UidSet], blamed: UidSet = NO_UIDS, lanes: int = 0) -> None:
         super().__init__(f"divided into {len(parts)} batches")
-        self.parts, self.blamed = parts, blamed
+        self.parts, self.blamed, self.lanes = parts, blamed, lanes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -50,9 +50,16 @@ class Widening:
     def shares(self, remaining: UidSet, pending: int, writers: int) -> list[UidSet]:
         """Divides a batch into shares that keep all writers busy to the end of the folder; one for a small batch.
 
-        A share is half of what is left for each writer, so shares shrink as the folder comes to its end.
+        A share is half of what the shares before it leave for each writer, and the last one is halved: so they shrink as the
+        folder comes to its end, and all writers end together.
         """
         share = max(self.share_messages, pending // (2 * max(1, writers)))
         if writers < 2 or len(remaining) < 2 * share:
             return [remaining]
-        return list(remaining.pieces(share))
+        shares = []
+        while len(remaining) >= 2 * share:
+            part, remaining = remaining.take(share)
+            shares.append(part)
+            pending -= share
+            share = max(self.share_messages, pending // (2 * writers))
+        return [*shares, *remaining.take((len(remaining) + 1) // 2)]

@@ -59,8 +59,8 @@ def test_the_pace_is_measured_within_a_batch_where_its_end_is_late(
 def test_a_batch_is_divided_into_half_of_what_is_left_for_each_lane() -> None:
     batch = UidSet.span(1, 2000)
     assert RULES.shares(batch, 200_000, 8) == [batch]
-    assert [len(share) for share in RULES.shares(batch, 8_000, 8)] == [500] * 4
-    assert [len(share) for share in RULES.shares(UidSet.span(1, 120), 120, 8)] == [25, 25, 25, 25, 20]
+    assert [len(share) for share in RULES.shares(batch, 8_000, 8)] == [500, 468, 439, 297, 296]
+    assert [len(share) for share in RULES.shares(UidSet.span(1, 120), 120, 8)] == [25, 25, 25, 23, 22]
     assert RULES.shares(batch, 100, 1) == [batch], "one writer"
 
 
@@ -69,6 +69,21 @@ def test_shares_hold_the_batch_and_nothing_else(count: int, more: int, writers: 
     batch = UidSet.span(7, 6 + count)
     shares = RULES.shares(batch, count + more, writers)
     assert [uid for share in shares for uid in share] == list(batch)
+
+
+@given(st.integers(50, 3000), st.integers(0, 2000), st.integers(2, 20))
+def test_no_share_is_divided_again_while_the_writers_are_at_work(count: int, late: int, writers: int) -> None:
+    shares = RULES.shares(UidSet.span(1, count), count, writers)
+    for at, share in enumerate(shares):
+        pending = sum(map(len, shares[at:])) + late
+        assert RULES.shares(share, pending, writers) == [share]
+
+
+def test_shares_end_together() -> None:
+    lanes = [0] * 8
+    for share in RULES.shares(UidSet.span(31, 2000), 1970, 8):
+        lanes[lanes.index(min(lanes))] += len(share)
+    assert max(lanes) - min(lanes) <= RULES.share_messages
 
 
 class Bench:
@@ -80,6 +95,7 @@ class Bench:
         self.lease: Any = SimpleNamespace(mailbox=SimpleNamespace(source=account), **known)
         self.destination: Any = SimpleNamespace(capabilities={"UIDPLUS"} if uidplus else set())
         self.seconds_each, self.now, self.widened, self.rung = seconds_each, 0.0, [], 0
+        self.called = 0
 
     def widen(self, lease: Any, writers: int) -> int:
         """Plays the store."""
@@ -103,13 +119,14 @@ class Bench:
                     writers.answered(10)
         except Divided as batch:
             parts += [len(share) for share in batch.parts]
+            self.called = batch.lanes
         return parts
 
 
 def test_a_slow_destination_gets_more_lanes() -> None:
     bench = Bench(0.02)
     parts = bench.copy()
-    assert (bench.widened, bench.rung) == ([7], 6)
+    assert (bench.widened, bench.rung, bench.called) == ([7], 0, 7), "lanes are called once the shares are there"
     assert parts[0] == 30
     assert sum(parts) == 2000
     assert len(parts) > 10
@@ -118,7 +135,7 @@ def test_a_slow_destination_gets_more_lanes() -> None:
 def test_a_later_batch_is_measured_at_its_end() -> None:
     bench = Bench(0.02, last_taken=(1, 4000), folder_pending=50_000)
     assert bench.copy() == [2000]
-    assert bench.widened == [16]
+    assert (bench.widened, bench.rung) == ([16], 16)
 
 
 @pytest.mark.parametrize(
