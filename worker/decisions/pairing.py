@@ -36,7 +36,7 @@ def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paire
 
     Where a fingerprint and size stand as often on both sides, the lowest UID belongs to the lowest. Where several stand
     at the source and a different number at the destination, only the bytes can tell. A copy whose size the destination
-    changed is recognised by its fingerprint alone, if that occurs once on each side.
+    changed is recognised by its fingerprint alone, if that stands as often on both sides among what is left.
     """
     left = {s.uid: s for s in sources}
     right = {s.uid: s for s in destinations}
@@ -48,11 +48,8 @@ def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paire
     used = set(pairs.values())
     rest_left = {u: left[u].fingerprint for u in clear_left if u not in pairs}
     rest_right = {u: right[u].fingerprint for u in clear_right if u not in used}
-    once_left, once_right = Counter(rest_left.values()), Counter(rest_right.values())
-    pairs |= match(
-        {u: f for u, f in rest_left.items() if once_left[f] == 1 and f != NO_FINGERPRINT},
-        {u: f for u, f in rest_right.items() if once_right[f] == 1},
-    )
+    at_left, at_right = Counter(rest_left.values()), Counter(rest_right.values())
+    pairs |= match({u: f for u, f in rest_left.items() if at_left[f] == at_right[f] and f != NO_FINGERPRINT}, rest_right)
     ambiguous = [u for u, s in left.items() if _exact(s) in unclear]
     return Paired(
         pairs=pairs,
