@@ -256,6 +256,18 @@ def test_the_answer_to_quit_is_waited_for() -> None:
         assert not closing.is_alive()
 
 
+@pytest.mark.parametrize(("marked", "ended"), [({1}, False), ({2}, False), (set[int](), True)])
+def test_what_others_marked_as_deleted_is_not_removed(marked: set[int], ended: bool) -> None:
+    """Sends no QUIT, by which it would be removed, where LIST leaves messages out. The last case is the control."""
+    with Pop3Server([small(1), small(2), small(3)], left_out=marked) as server:
+        source = sign_in(server.port)
+        assert source.open(INBOX).messages == 3 - len(marked)
+        source.close()
+        with Pop3Server([]) as after:
+            sign_in(after.port).close()  # what came before it has arrived
+        assert (b"QUIT" in server.commands) == ended
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -144,6 +144,8 @@ class BatchCopy:
             settle_seconds=rules.settle_seconds,
             labels=labels,
         )
+        #: The folder as opened at the source, and at the destination.
+        self._opened: KnownStatus | None = None
         self._status: KnownStatus | None = None
         self._flight: InFlight | None = None
         self._shared: GmailSharing | None = None
@@ -172,6 +174,7 @@ class BatchCopy:
             if self._lease.intents and self._lease.unit.attempts >= ATTEMPTS:
                 self._copies.withdraw(error)
             raise
+        self._opened = there
         self._begin(here)
         try:
             done = self._copies.done(here, self._flying)
@@ -261,7 +264,8 @@ class BatchCopy:
 
     @property
     def _outcomes(self) -> MessageOutcomes:
-        return MessageOutcomes(self._source, self._flying)
+        assert self._opened is not None, "opened first"
+        return MessageOutcomes(self._source, self._flying, self._opened)
 
     def _begin(self, here: KnownStatus) -> None:
         """Makes what the groups of the batch need, now that its folders are open."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.mail import MailSource, Sighting
+from shared.mail import KnownStatus, MailSource, Sighting
 from shared.model import Note
 from shared.model.errors import MailError, ServerRefused
 from shared.model.lifecycle import Outcome
@@ -34,6 +34,8 @@ class MessageOutcomes:
     source: MailSource
     #: The groups of the batch; they take the outcomes to the ledger.
     flight: InFlight
+    #: What the source said when the folder was opened.
+    opened: KnownStatus
 
     def refuse(self, refused: Sequence[tuple[Sent, MailError]]) -> None:
         """Enters messages that the destination refused for themselves, with its words."""
@@ -74,6 +76,10 @@ class MessageOutcomes:
             for sighting in self.source.sightings(silent):
                 there[sighting.uid] = sighting
         gone = silent - UidSet.of(there)
+        # A server may list a message by its size, and show neither header nor text of it. It need not be asked by SEARCH,
+        # which some servers do not survive with such a message in the folder (go-imap).
+        with contextlib.suppress(ServerRefused):
+            gone -= UidSet.of(uid for uid, _ in self.source.sizes(self.opened, gone))
         if gone:
             gone, why = self._gone(gone)
             outcome = Outcome.FAILED if why else Outcome.VANISHED

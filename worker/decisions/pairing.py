@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import field
 
@@ -31,12 +31,21 @@ def _exact(s: Sighting | Sent) -> Hashable:
     return (s.fingerprint, s.size_bytes)
 
 
+def _of_one_size(seen: Iterable[Sighting]) -> dict[Hashable, int]:
+    """Returns how often each fingerprint occurs, of those that occur with one size only."""
+    sizes: defaultdict[Hashable, list[int | None]] = defaultdict(list)
+    for one in seen:
+        sizes[one.fingerprint].append(one.size_bytes)
+    return {fingerprint: len(found) for fingerprint, found in sizes.items() if len(set(found)) == 1}
+
+
 def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paired:
     """Matches copies to originals as a multiset, by what can be had without reading bodies.
 
     Where a fingerprint and size stand as often on both sides, the lowest UID belongs to the lowest. Where several stand
     at the source and a different number at the destination, only the bytes can tell. A copy whose size the destination
-    changed is recognised by its fingerprint alone, if that occurs once on each side.
+    changed is recognised by its fingerprint alone, if that stands as often on both sides among what is left, in one size there and
+    in one size here: otherwise messages with one header and different bodies could be taken for each other.
     """
     left = {s.uid: s for s in sources}
     right = {s.uid: s for s in destinations}
@@ -48,11 +57,9 @@ def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paire
     used = set(pairs.values())
     rest_left = {u: left[u].fingerprint for u in clear_left if u not in pairs}
     rest_right = {u: right[u].fingerprint for u in clear_right if u not in used}
-    once_left, once_right = Counter(rest_left.values()), Counter(rest_right.values())
-    pairs |= match(
-        {u: f for u, f in rest_left.items() if once_left[f] == 1 and f != NO_FINGERPRINT},
-        {u: f for u, f in rest_right.items() if once_right[f] == 1},
-    )
+    at_left, at_right = _of_one_size(left[uid] for uid in rest_left), _of_one_size(right[uid] for uid in rest_right)
+    sure = {f for f, n in at_left.items() if at_right.get(f) == n and f != NO_FINGERPRINT}
+    pairs |= match({uid: f for uid, f in rest_left.items() if f in sure}, rest_right)
     ambiguous = [u for u, s in left.items() if _exact(s) in unclear]
     return Paired(
         pairs=pairs,

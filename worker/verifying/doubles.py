@@ -9,6 +9,10 @@ either
   this folder was ever verified is what that run still had on the line. The lower UID stays, so that two runs that both
   decide this never remove both copies.
 
+A destination may alter a message beyond recognition: it cuts it off, or keeps nothing of it. Where records were lost, such
+a message is sent again beside the copy that the run before had brought. That one is ours, and may be removed, when its
+bytes and date are those of the new copy: the server made the same of the message twice (`made_before`).
+
 Any other second copy is reported and left: a person may have copied it. So is one in another folder of a message that was
 sent again: its user may have moved the first copy there before it was recorded, where `worker.copying.moved_copies` could not
 tell.
@@ -17,9 +21,10 @@ tell.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Final
 
+from shared.content.fingerprint import match
 from shared.folders.mapping import decode_name
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.model import Folder, Note
@@ -105,6 +110,38 @@ def doubles(
         for copy in (proved or alike)[:1]:
             found.append(Double(uid=sources[copy.uid], copy=copy.uid, extra=extra.uid, ours=bool(proved)))
     return found
+
+
+def made_before(
+    destination: MailDestination,
+    status: KnownStatus,
+    folder: Folder,
+    pairs: Mapping[int, int],
+    altered: UidSet,
+    theirs: UidSet = NO_UIDS,
+) -> list[Double]:
+    """Returns what the folder now open held of `altered` messages before it was planned, one copy to one message.
+
+    `altered` are UIDs at the source of messages whose copies differ in content; the rest is as for `doubles`.
+    """
+    sources = {pairs[uid]: uid for uid in altered if pairs.get(uid, 0) >= folder.destination_uidnext}
+    window = UidSet.span(1, folder.destination_uidnext - 1) - UidSet.of(pairs.values()) - theirs
+    if not sources or not window:
+        return []
+    sizes = {size for _, size in destination.sizes(status, UidSet.of(sorted(sources)))}
+    alike = UidSet.of(uid for uid, size in destination.sizes(status, window) if size in sizes)
+    if not alike:
+        return []
+    copies = {seen.uid: _whole(seen) for seen in destination.sightings(UidSet.of(sorted(sources)), full=True)}
+    extras = {seen.uid: _whole(seen) for seen in destination.sightings(alike, full=True)}
+    return [
+        Double(uid=sources[copy], copy=copy, extra=extra, ours=True) for copy, extra in match(copies, extras).items()
+    ]
+
+
+def _whole(seen: Sighting) -> Hashable:
+    """Returns what two copies share that a server made of one message: every byte, and the date."""
+    return seen.digest, seen.size_bytes, seen.checksum, seen.internaldate
 
 
 def _ours(folder: Folder, uid: int, copy: int, extra: int, *, lost: bool) -> bool:

@@ -28,10 +28,11 @@ from shared.model.events import DuplicatesRemoved, Listener, TakenAway, VerifyMi
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Outcome, Wish
 from shared.model.sides import Side
-from shared.model.uids import Uid, UidSet
+from shared.model.uids import NO_UIDS, Uid, UidSet
 from shared.store import Store
 from shared.wording.phrases import Phrase
 from worker.copying.batch_folders import MOST_REMADE
+from worker.copying.flag_completion import complete_flags
 from worker.copying.inflight import stop_on, while_wanted
 from worker.copying.neighbours import Neighbours
 from worker.copying.recovery import known_destinations
@@ -42,7 +43,7 @@ from worker.following.departures import MISSING, MOVED, REMOVED, Departure, coun
 from worker.planning.counted import CountedFolders, counted_again
 from worker.sessions.mailbox_sessions import MailboxSessions
 from worker.verifying.comparison import Comparison
-from worker.verifying.doubles import doubles, elsewhere, notes_of
+from worker.verifying.doubles import doubles, elsewhere, made_before, notes_of
 from worker.verifying.flags_amiss import flags_amiss
 
 DESTINATION_LOST_ITS_FOLDER: Final = Phrase(
@@ -228,8 +229,10 @@ class MailboxVerification:
                 digests |= {entry.name: digest} if digest != entry.digest else {}
                 checked.append(entry.name)
         self._doubles = []
-        if folder.doubts or more or thorough:
-            status = self._remove_second_copies(destination, folder, entries, status)
+        altered = UidSet.of(note.uid for note in notes if note.what == CONTENT)
+        unrecognised = altered if self._lost and not folder.verified else NO_UIDS
+        if folder.doubts or more or thorough or unrecognised:
+            status = self._remove_second_copies(destination, folder, entries, status, unrecognised)
         notes += flags_amiss(destination, self._store, folder, status, entries)
         numbers = {what: sum(note.what == what for note in (*notes, *self._doubles)) for what in AUDITED}
         numbers[REMOVED] += len(folder.taken_away)
@@ -347,11 +350,17 @@ class MailboxVerification:
                 yield _note(uid, found.what, found.reason, original)
 
     def _remove_second_copies(
-        self, destination: MailDestination, folder: Folder, entries: list[LedgerEntry], status: KnownStatus
+        self,
+        destination: MailDestination,
+        folder: Folder,
+        entries: list[LedgerEntry],
+        status: KnownStatus,
+        unrecognised: UidSet,
     ) -> KnownStatus:
         """Removes what is proved to be a second copy of ours, and notes what may be one.
 
-        Returns the folder's status afterwards.
+        `unrecognised` are messages whose copies of an earlier run could not be recognised. Returns the folder's status
+        afterwards.
         """
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
         theirs = self._neighbours.held(folder)
@@ -359,6 +368,12 @@ class MailboxVerification:
         for seen in destination.sightings(UidSet.of(again)) if again else ():
             self._sent_again[folder.folder_id, again[seen.uid]] = seen
         found = doubles(destination, status, folder, pairs, lost=self._lost, theirs=theirs)
+        if unrecognised:
+            before = made_before(destination, status, folder, pairs, unrecognised, theirs)
+            flags = dict(destination.flags(UidSet.of(double.extra for double in before)))
+            # People may have read and marked the one that goes.
+            complete_flags(destination, status.permanent_flags, {d.copy: flags.get(Uid(d.extra), ()) for d in before})
+            found += before
         ours = UidSet.of(double.extra for double in found if double.ours)
         removed = bool(ours) and destination.remove(ours)
         self._doubles += notes_of(found, removed=removed)

@@ -97,6 +97,7 @@ class AppendSession(LookingSession):
         """
         if not self._into:
             raise FolderRefused(self.side, NO_FOLDER_IS_OPEN_TO_APPEND.says())
+        self._step_out()
         state = _Group(token=token, count=len(group))
         self._unanswered.append(state)
         self._wire.begin()
@@ -118,6 +119,19 @@ class AppendSession(LookingSession):
         except MailError as error:
             self._blame(error)
             raise
+
+    def _step_out(self) -> None:
+        """Closes the folder before it is appended to, where it is opened again to look for the copies: without UIDPLUS.
+
+        A server may lose what goes into the folder that the same connection has open: GNU Mailutils writes the mbox file as
+        the connection knew it. Where it is not opened for that, `_stay` does so.
+        """
+        if "UIDPLUS" in self.capabilities or self._ahead.strayed or not self._has("UNSELECT"):
+            return
+        self._ahead.settle()
+        tag = self._talk.send(b"UNSELECT")
+        self._talk.forgive([tag])
+        self._ahead.strayed = self._talk.finish(tag).status == "OK"
 
     def _blame(self, error: MailError) -> None:
         """Notes that a form of APPEND may have been the cause, where the connection ended."""

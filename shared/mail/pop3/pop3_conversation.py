@@ -78,6 +78,8 @@ class Pop3Session:
         #: The capabilities that CAPA told after signing in, upper case.
         self.capabilities = capabilities
         self._depth = DEPTH if "PIPELINING" in capabilities else 1
+        #: Whether LIST left out messages, as it does with those that are marked as deleted (RFC 1939 §5).
+        self._marked = False
 
     # -- listings
 
@@ -136,6 +138,7 @@ class Pop3Session:
             if not (_NUMBER.fullmatch(number) and _NUMBER.fullmatch(size)):
                 raise self._violation(LISTED_NO_MESSAGE.says(), line)
             sizes.append((int(number), int(size)))
+        self._marked = self._marked or len(sizes) < max((one for one, _ in sizes), default=0)
         return sizes
 
     def _read_ids(self) -> dict[int, bytes]:
@@ -284,8 +287,11 @@ class Pop3Session:
     def close(self) -> None:
         """Sends QUIT and waits for its answer: until then the maildrop is locked, and the next session finds it in use.
 
-        Never raises.
+        QUIT removes what is marked as deleted. No session of ours marks anything, but a server may take over the marks of
+        IMAP (GNU Mailutils): then the connection is closed without it, and nothing is removed (RFC 1939 §6). Never raises.
         """
+        if self._marked:
+            return self.wire.close()
         try:
             self.wire.timeout_seconds = min(_QUIT_SECONDS, self.wire.timeout_seconds)
             self._send([b"QUIT"])
