@@ -10,14 +10,18 @@ import pytest
 
 import worker.verifying.verify
 from shared.model import Options
-from shared.model.choices import Verification
+from shared.model.choices import LabelMode, Verification
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.integration.test_disk_full import disk_of
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.faults import reply
+from tests.servers.faulty import FaultyServer
+from tests.servers.gmail import Gmail
 from tests.servers.wire import Wire
 from worker.copying.copy import CopyRules
 from worker.copying.forgotten_flags import ForgottenFlags
+
+INBOX = b"\\Inbox"
 
 Flags = tuple[bytes, ...]
 
@@ -224,3 +228,35 @@ def test_verifying_tells_keywords_without_a_name_and_blames_nobody_for_the_rest(
         assert in_process.noted("keywords_lost").keys() == {2}
         assert in_process.tally().keywords_lost == 1
     assert "unknown-0" in in_process.noted("keywords_lost")[2]
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_copy_that_was_there_before_and_has_a_keyword_without_a_name_is_told(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, protected: bool
+) -> None:
+    """Another run of mailhaul brought it onto a full disk, and of that nothing is left but the copies."""
+    if not protected:
+        nothing_is_told(monkeypatch)
+    filled(wires)
+    inbox = wires.new.folder(b"INBOX")
+    for number, flags in enumerate(((), (b"unknown-0",), (b"unknown-0", b"\\Seen"), (b"mine",)), start=1):
+        inbox.add(plain(number), flags)
+    inbox.permanentflags = (b"\\Seen", b"work", b"unknown-0", b"\\*")
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"already_present": 4, "copied": 4}
+    noted = in_process.noted("keywords_lost")
+    assert noted.keys() == ({2, 3} if protected else set())
+    assert all("unknown-0" in reason and "without" not in reason for reason in noted.values()), "the rest was set"
+
+
+def test_labels_that_become_keywords_are_told_too() -> None:
+    with FaultyServer() as source, FaultyServer() as destination:
+        account = Gmail(source, LOGIN, PASSWORD)
+        destination.add_account(LOGIN, PASSWORD)
+        destination.behaviour.append.alter_flags = without(b"work")
+        for number, labels in enumerate(((INBOX, b"Work"), (INBOX,), (INBOX, b"Home"))):
+            account.add(plain(number), *labels)
+        in_process = InProcessImport(source, destination, options=Options(gmail_labels=LabelMode.KEYWORDS))
+        in_process.to_the_end()
+        assert ["without: Work" in reason for reason in in_process.noted("keywords_lost").values()] == [True]
