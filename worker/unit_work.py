@@ -85,6 +85,8 @@ class UnitWork:
         place, sessions = self._place, self._sessions
         unit = lease.unit
         self.progressed = False
+        # The first attempt tells whether there is any need.
+        sessions.lasting = unit.attempts > 1 and not protocol_of(lease.mailbox.source.endpoint).one_session
         just_counted, self._counted = self._counted, None
 
         def wish() -> Wish:

@@ -307,6 +307,13 @@ class ServerRefused(MailError):
     """The server answered NO, in a way that no other class covers."""
 
 
+class MessageEndsConnection(ServerRefused):
+    """The server ends the connection whenever one of these messages is asked for, and gives others.
+
+    The connection was opened anew, and goes on.
+    """
+
+
 class NoRoomHere(ServerRefused):
     """A message was too large for this machine's temporary folder.
 

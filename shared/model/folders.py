@@ -212,6 +212,9 @@ class Folder:
     #: Source UIDs whose copies went away with a destination folder that its user removed. The ledger has no destination
     #: UIDs of them any more, and they count as removed.
     taken_away: UidSet = UidSet()
+    #: Source UIDs of messages that could not be read when copies were looked for in the destination folder: should they be
+    #: readable one day, their copies are looked for then.
+    unmatched: UidSet = UidSet()
     #: Ledger entries whose messages verification has not yet seen at the destination.
     unchecked: int = 0
     #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when the folder was last verified; "" before.

@@ -9,6 +9,9 @@ from shared.wording.phrases import Phrase, Sentence
 CHECK_HOST_PORT_AND_FIREWALL: Final = Phrase("check_host_port_and_firewall", "check host, port and firewall")
 MOVED_BY_ITS_USER: Final = Phrase("moved_by_its_user", "its user moved it at the destination: it is in {folder}")
 LINE_WITHOUT_END: Final = Phrase("line_without_end", "a line without an end")
+ENDS_CONNECTION_AT_MESSAGE: Final = Phrase(
+    "ends_connection_at_message", "ends the connection whenever this message is asked for"
+)
 NO_ANSWER_IN_TIME: Final = Phrase("no_answer_in_time", "no answer in time")
 CREDENTIALS_ARE_NO_LONGER_STORED: Final = Phrase(
     "credentials_are_no_longer_stored", "the {side} credentials are no longer stored"

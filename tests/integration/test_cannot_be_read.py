@@ -1,4 +1,4 @@
-"""Tests a source that ends the connection over a message that it cannot read: all other messages are copied.
+"""Tests a source that ends the connection over a message that it cannot read: all others are copied, or recognised.
 
 Dovecot 2.3.19 answers with BYE where the size of such a message is asked for, and where the message is (measured).
 """
@@ -8,17 +8,23 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
+from shared.model.errors import ConnectionLost
+from shared.model.uids import NO_UIDS
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires
+from tests.integration.test_missing import need_none
 from tests.mail import make_mailbox, populate
+from tests.resources import GivenResources
 from tests.servers.dovecot import Dovecot
-from tests.servers.faults import reply
+from tests.servers.faults import reply, rewrite
 from tests.servers.faulty import Command
 from tests.servers.imap_syntax import number_set
+from worker.copying.adopt import Adoption
 from worker.copying.copy import BatchCopy
-from worker.planning.listing import Listing
+from worker.sessions.outlasting import OutlastingSource
 
 FOLDERS = {"INBOX": 24, "Alpha": 5, "Zeta": 5}
 BYE = b"* BYE FETCH failed: Internal error occurred. Refer to server log for more information."
@@ -40,6 +46,12 @@ def with_unreadable(dovecot: Callable[..., Dovecot], broken: Sequence[int]) -> t
     for server in (source, destination):
         server.add_user(LOGIN, PASSWORD)
     populate(source.host, source.port, LOGIN, PASSWORD, make_mailbox(3, FOLDERS, 700))
+    make_unreadable(source, broken)
+    return source, destination
+
+
+def make_unreadable(source: Dovecot, broken: Sequence[int]) -> list[Path]:
+    """Takes the rights to read these messages of INBOX from the server, and returns their files."""
     place = source.mail_folder(LOGIN)
     files = sorted(path for part in ("cur", "new") for path in (place / part).iterdir())
     for number in broken:
@@ -47,7 +59,7 @@ def with_unreadable(dovecot: Callable[..., Dovecot], broken: Sequence[int]) -> t
         files[number].chmod(0)
     for index in place.glob("dovecot.index*"):
         index.unlink()  # they remember the sizes
-    return source, destination
+    return [files[number] for number in broken]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs files that the server may not read")
@@ -64,17 +76,43 @@ def test_a_dovecot_that_may_not_read_a_file(dovecot: Callable[..., Dovecot], bro
     assert in_process.outcomes() == expected, "a later pass"
     again = InProcessImport(source, destination)
     again.to_the_end()
-    assert again.held("destination") == in_process.held("destination"), "nothing comes twice after a loss of the state"
-    assert again.folders()["INBOX"].unreadable
+    assert again.outcomes() == {"already_present": expected["copied"], "failed": len(broken)}, (
+        "after a loss of the state"
+    )
+    assert again.held("destination") == in_process.held("destination"), "nothing comes twice"
 
 
-@pytest.mark.parametrize("searched", [True, False])
-def test_no_size_is_asked_for_where_that_broke_the_connection(
-    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, searched: bool
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs files that the server may not read")
+@pytest.mark.parametrize("looked_for", [True, False])
+def test_what_can_be_read_again_is_recognised(
+    dovecot: Callable[..., Dovecot], monkeypatch: pytest.MonkeyPatch, *, looked_for: bool
 ) -> None:
-    if not searched:
-        usual = Listing.__init__
-        monkeypatch.setattr(Listing, "__init__", lambda *those, **_: usual(*those))
+    """Loses the state while messages cannot be read that were copied before; `retry` brings them once they can be."""
+    source, destination = with_unreadable(dovecot, ())
+    InProcessImport(source, destination).to_the_end()
+    files = make_unreadable(source, (3, 20))
+    if not looked_for:
+        monkeypatch.setattr(Adoption, "unread", NO_UIDS)
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"already_present": 32, "failed": 2}
+    for file in files:
+        file.chmod(0o666)
+    request = in_process.store.import_(in_process.import_id)
+    assert request is not None
+    need_none(in_process)
+    GivenResources(store=in_process.store).operations.retry(request)
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == ({"already_present": 34} if looked_for else {"already_present": 32, "copied": 2})
+    assert (in_process.held("destination") == in_process.held("source")) is looked_for, "once, or twice"
+
+
+@pytest.mark.parametrize("outlasts", [True, False])
+def test_what_ends_the_connection_is_left_out_of_the_sizes(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, outlasts: bool
+) -> None:
+    if not outlasts:
+        monkeypatch.setattr(OutlastingSource, "_renew", raised)
     for name in (b"INBOX", b"A", b"Z"):
         wires.fill(9, name)
     guilty = asked_for(7)
@@ -83,12 +121,17 @@ def test_no_size_is_asked_for_where_that_broke_the_connection(
     )
     in_process = InProcessImport(wires.source, wires.destination)
     in_process.to_the_end(limit=60)
-    if not searched:
+    if not outlasts:
         assert in_process.outcomes() == {"copied": 18}
         assert in_process.folders()["INBOX"].unreadable
         return
     assert in_process.outcomes() == {"copied": 26, "failed": 1}
     assert list(in_process.noted("failed")) == [7]
+
+
+def raised(self: OutlastingSource, lost: ConnectionLost) -> None:
+    """Stands for `OutlastingSource._renew` in a session that outlasts nothing."""
+    raise lost
 
 
 @pytest.mark.parametrize("apart", [True, False])
@@ -99,6 +142,7 @@ def test_what_ends_the_connection_is_soon_set_apart(
 
     The source gives nothing of the messages before them.
     """
+    monkeypatch.setattr(OutlastingSource, "_renew", raised)
     if not apart:
         monkeypatch.setattr(BatchCopy, "_set_first_apart", lambda *_: None)
     wires.fill(60)
@@ -111,3 +155,33 @@ def test_what_ends_the_connection_is_soon_set_apart(
     assert in_process.outcomes() == {"copied": 57, "failed": 3}
     assert sorted(in_process.noted("failed")) == [7, 30, 31]
     assert (wires.source.connections <= 16) is apart, wires.source.connections
+
+
+@pytest.mark.parametrize("outlasts", [True, False])
+@pytest.mark.parametrize("kept_back", [True, False])
+def test_many_in_a_row_cost_no_attempts(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, kept_back: bool, outlasts: bool
+) -> None:
+    """Counts the failures, since each of them is a wait. `kept_back`: the source gives nothing of the messages before them."""
+    if not outlasts:
+        monkeypatch.setattr(OutlastingSource, "_renew", raised)
+    wires.fill(60)
+    broken = range(20, 40)
+
+    def guilty(command: Command) -> bool:
+        return b"BODY.PEEK[]" in command.text and any(asked_for(uid)(command) for uid in broken)
+
+    def ended(answer: bytes) -> bytes:
+        of = next(
+            one for one in re.finditer(rb"^\* \d+ FETCH \(UID (\d+) ", answer, re.MULTILINE) if int(one[1]) in broken
+        )
+        return answer[: of.start()] + BYE + b"\r\n"
+
+    wires.source.faults.add(reply(guilty, BYE, times=None) if kept_back else rewrite(guilty, ended, times=None))
+    in_process = InProcessImport(wires.source, wires.destination, batch_messages=60)
+    in_process.to_the_end(limit=300)
+    assert in_process.outcomes() == {"copied": 40, "failed": 20}
+    assert sorted(in_process.noted("failed")) == list(broken)
+    assert (len(in_process.failures()) <= 2) is outlasts, in_process.failures()
+    if outlasts:
+        assert wires.source.connections <= (70 if kept_back else 46)

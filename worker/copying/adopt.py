@@ -32,7 +32,13 @@ class Adoption:
     """Adopts messages of one folder, between two signed-in sessions with the source folder open."""
 
     def __init__(self, source: MailSource, destination: MailDestination) -> None:
-        self._source, self._destination = source, destination
+        self._destination = destination
+        self._recognition = Recognition(source, destination)
+
+    @property
+    def unread(self) -> UidSet:
+        """Source UIDs of messages that end the connection: nobody can tell whether they have a copy."""
+        return self._recognition.unread
 
     def adopt(
         self, folder: Folder, sizes: Sequence[tuple[int, int]], known: UidSet = NO_UIDS, low: int = 1
@@ -47,7 +53,7 @@ class Adoption:
 
     def among(self, uids: UidSet, ours: Sequence[Sighting]) -> tuple[tuple[Settled, ...], UidSet]:
         """Returns the ledger entries and source UIDs of those source messages `uids` that have a copy among `ours`."""
-        pairs = Recognition(self._source, self._destination).among(uids, ours)
+        pairs = self._recognition.among(uids, ours)
         here = {int(seen.uid): seen for seen in ours}
         same: list[Recognised] = []
         other: list[Recognised] = []

@@ -86,7 +86,8 @@ class Arrivals:
         SELECT that opened the destination folder: what arrives later is left to `between`. Where the source has to be asked, what
         was asked for ahead is dropped.
         """
-        first = self._folder.destination_uidnext
+        # What could not be read when copies were looked for may have stood there from the beginning.
+        first = 1 if remaining & self._folder.unmatched else self._folder.destination_uidnext
         low, high = self._lease.last_taken
         ours_alone = status.uidnext <= max(first, high + 1) and (high < first or low <= first)
         if ours_alone or not remaining:

@@ -27,6 +27,7 @@ from shared.model.errors import (
     LeaseLost,
     LedgerConflict,
     MailError,
+    MessageEndsConnection,
     MessagesRefused,
     NothingTaken,
     ProtocolViolation,
@@ -303,7 +304,8 @@ class BatchCopy:
                 self._copy(uids)
             except ServerRefused as error:
                 # The batch is tried once more later; then one by one, so that only the faulty messages fail.
-                if error.side != Side.SOURCE or self._lease.unit.attempts < 2:
+                proved = self._lease.unit.attempts > 1 or isinstance(error, MessageEndsConnection)
+                if error.side != Side.SOURCE or not proved:
                     raise
             self._copy_refused()
             self._account_for(uids)
@@ -378,7 +380,7 @@ class BatchCopy:
         except MailError as error:
             if error.side != Side.SOURCE:
                 raise
-            if isinstance(error, ProtocolViolation) and error.uids and self._lease.unit.attempts > 1:
+            if isinstance(error, ProtocolViolation | ConnectionLost) and error.uids and self._lease.unit.attempts > 1:
                 # The messages that broke the connection a second time fail by name; the next attempt brings the others.
                 notes = [Note(uid=uid, what=Outcome.FAILED, reason=error.what) for uid in error.uids]
                 self._flying.add(without_copy(Outcome.FAILED, error.uids, notes))

@@ -7,12 +7,11 @@ does not give is never recognised as a copy.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 
 from shared.mail import MailDestination, MailSession, MailSource, Sighting
-from shared.model.errors import ServerRefused
-from shared.model.uids import UidSet
+from shared.model.errors import MessageEndsConnection, ServerRefused
+from shared.model.uids import NO_UIDS, UidSet
 from shared.nouns import dataclass
 from shared.runtime.logs import get_logger
 from worker.decisions.likeness import TEXT_BYTES, Reasons, likely, matched
@@ -41,13 +40,19 @@ class Recognition:
 
     def __init__(self, source: MailSource, destination: MailDestination) -> None:
         self._source, self._destination = source, destination
+        #: Source UIDs of messages that end the connection: nobody can tell whether they have a copy.
+        self.unread = NO_UIDS
 
     def among(self, uids: UidSet, ours: Sequence[Sighting]) -> dict[int, Recognised]:
         """Returns those source messages of `uids` that have a copy among `ours`, by UID; one copy to one message."""
         if not uids or not ours:
             return {}
         reasons = Reasons(ours)
-        theirs = [seen for seen in self._source.sightings(uids) if reasons.meet(seen)]
+        theirs: list[Sighting] = []
+        try:
+            theirs.extend(seen for seen in self._source.sightings(uids) if reasons.meet(seen))
+        except MessageEndsConnection as error:
+            self.unread |= error.uids
         expected = likely(theirs, ours)
         found = {
             uid: pair
@@ -66,14 +71,17 @@ class Recognition:
         if not uids or not others:
             return {}
         _log.info("comparing_bytes", messages=len(uids), with_messages=len(others), text_bytes=text_bytes)
-        theirs, ours = _read(self._source, uids, text_bytes), _read(self._destination, others, text_bytes)
+        theirs, ours = self._read(self._source, uids, text_bytes), self._read(self._destination, others, text_bytes)
         pairs = matched(theirs.values(), ours.values())
         return {uid: Recognised(original=theirs[uid], copy=ours[to]) for uid, to in pairs.items()}
 
-
-def _read(session: MailSession, uids: UidSet, text_bytes: int) -> dict[int, Sighting]:
-    found: dict[int, Sighting] = {}
-    with contextlib.suppress(ServerRefused):
-        for seen in session.sightings(uids, full=True, text_bytes=text_bytes):
-            found[seen.uid] = seen
-    return found
+    def _read(self, session: MailSession, uids: UidSet, text_bytes: int) -> dict[int, Sighting]:
+        found: dict[int, Sighting] = {}
+        try:
+            for seen in session.sightings(uids, full=True, text_bytes=text_bytes):
+                found[seen.uid] = seen
+        except MessageEndsConnection as error:
+            self.unread |= error.uids
+        except ServerRefused:
+            pass
+        return found

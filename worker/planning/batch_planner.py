@@ -143,7 +143,6 @@ class BatchPlanner:
         placed: Sequence[Settled] = (),
         taken_away: UidSet = NO_UIDS,
         back: Mapping[int, int] = MappingProxyType({}),
-        searched: bool = False,
     ) -> FolderPlan:
         """Returns the plan with the batches of the folder.
 
@@ -152,7 +151,7 @@ class BatchPlanner:
         stays valid, as it was planned last. `untold` is how many more messages STATUS states than the folder was opened
         with. `placed` are the entries of messages whose copies were moved into the folder, and of `taken_away`
         the user took the copies away before (`worker.following.moves`). `back` are the sizes of messages that were called
-        vanished, by UID: those that are listed are taken up. `searched`: as for `Listing`.
+        vanished, by UID: those that are listed are taken up.
         """
         folder, again = plan.folder, skipped.again
         hidden = before.hidden if before is not None else NO_UIDS
@@ -160,7 +159,6 @@ class BatchPlanner:
             self._source,
             replace(opened, uidnext=folder.uidnext, messages=opened.messages + untold),
             lambda uid: uid >= low or uid in again or uid in hidden or uid in back,
-            searched=searched,
         )
         moved = UidSet.joined([part for one in placed for r in one.records for part in r.source.ranges])
 
@@ -207,6 +205,7 @@ class BatchPlanner:
                 self.recognised = found
                 whole = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
             sizes = whole
+            folder = replace(folder, unmatched=folder.unmatched | adoption.unread)
         if self._newest_first:
             batches = self._newest(folder, [*sizes, *unplaced(listing.late())])
         else:

@@ -96,6 +96,7 @@ class FolderPlanner:
             note=_left_alone(folder.note) if let_go or (anew and here is NOT_THERE) else folder.note,
             taken_away=NO_UIDS if fresh else self.followed[folder.folder_id].taken_away,
             accounted=here.uidnext or 0,
+            unmatched=NO_UIDS if fresh or before is None else before.unmatched,
             deleted=NO_UIDS if fresh or before is None else before.deleted,
         )
         earlier = None if fresh else before
@@ -134,8 +135,6 @@ class FolderPlanner:
                 placed=placed,
                 taken_away=taken_away,
                 back=back,
-                # The last attempt lost the connection over this folder, perhaps over the size of one message.
-                searched=before is not None and before.unreadable and self.lease.unit.attempts > 1,
             )
             plan = replace(plan, flags=self.flags.known(plan, low, fresh=fresh))
             if before is None and not self.returning:

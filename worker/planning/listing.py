@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from shared.mail import KnownStatus, MailSource
@@ -26,15 +26,12 @@ LOOKS_AT_WORK = 15
 class Listing:
     """The messages of the open folder. Not reused."""
 
-    def __init__(
-        self, source: MailSource, opened: KnownStatus, wanted: Callable[[Uid], bool], *, searched: bool = False
-    ) -> None:
+    def __init__(self, source: MailSource, opened: KnownStatus, wanted: Callable[[Uid], bool]) -> None:
         """Takes `opened`, the status when the folder was opened, with UIDNEXT as the end of what is to be listed.
 
-        `wanted` tells which UIDs are of interest. With `searched` no size is asked for: Dovecot closes the connection over
-        the size of a message whose file it cannot read.
+        `wanted` tells which UIDs are of interest.
         """
-        self._source, self._opened, self._wanted, self._searched = source, opened, wanted, searched
+        self._source, self._opened, self._wanted = source, opened, wanted
         #: The flags of the wanted messages, where the listing tells them.
         self.flags = FlagsSeen()
         # Lowest and highest UID of each range in turn: 16 octets a range, where a folder may have a hundred thousand of
@@ -58,15 +55,10 @@ class Listing:
     def stream(self) -> Iterator[tuple[Uid, int]]:
         """Yields (UID, size) of the wanted messages, ascending, as they come."""
         with contextlib.suppress(ServerRefused):  # what the server keeps back is counted by `late`
-            for uid, size in self._every():
+            for uid, size in self._source.sizes(self._opened, told=self._told):
                 self._note(uid)
                 if self._wanted(uid):
                     yield uid, size
-
-    def _every(self) -> Iterable[tuple[Uid, int]]:
-        if not self._searched:
-            return self._source.sizes(self._opened, told=self._told)
-        return ((uid, 0) for uid in self._source.existing() & UidSet.span(1, self._opened.uidnext - 1))
 
     def late(self) -> list[tuple[Uid, int]]:
         """Returns the wanted messages that `stream` did not give; call it once `stream` came to its end.
@@ -92,13 +84,8 @@ class Listing:
         return max(self._withheld, self._opened.messages - self._listed if untold else 0)
 
     def sized(self) -> list[tuple[Uid, int]]:
-        """Returns (UID, size) of all wanted messages whose size is known, ascending; `late` gives the others.
-
-        Where no size was asked for, all of them are known by 0.
-        """
+        """Returns (UID, size) of all wanted messages whose size is known, ascending; `late` gives the others."""
         every = [*self.stream(), *self.late()]
-        if self._searched:
-            return sorted(every)
         self._late = [(uid, size) for uid, size in every if not size]
         return sorted((uid, size) for uid, size in every if size)
 

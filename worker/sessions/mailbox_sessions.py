@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from shared.mail import MailDestination, MailSession, MailSource
 from shared.model import Mailbox
 from shared.model.errors import ConnectionLost, MailError, Throttled, Unreachable
 from shared.model.events import Listener, SessionEnded, SignedIn
 from shared.model.sides import Side
+from worker.sessions.outlasting import OutlastingSource
 from worker.sessions.timed import timed
 
 _Session = TypeVar("_Session", MailSource, MailDestination)
@@ -62,6 +63,8 @@ class MailboxSessions:
         self._destination: MailDestination | None = None
         #: Sessions that are open, for the lease keeper to shut.
         self.live: list[MailSession] = []
+        #: Whether the source outlasts messages over which its server ends the connection (`OutlastingSource`).
+        self.lasting = False
 
     def both(self, mailbox: Mailbox) -> tuple[MailSource, MailDestination]:
         """Returns both sessions, dialled at the same time when neither is open.
@@ -75,9 +78,15 @@ class MailboxSessions:
     def source(self, mailbox: Mailbox) -> MailSource:
         """Returns the session with the source, and opens it if needed."""
         if self._source is None:
-            self._source = self._dial(Side.SOURCE, self._dialer.source, mailbox)
+            session = self._dial(Side.SOURCE, self._dialer.source, mailbox)
+            lasting = OutlastingSource(session, lambda: self._source_again(mailbox), lambda: self.lasting)
+            self._source = cast(MailSource, lasting)
             self.live.append(self._source)
         return self._source
+
+    def _source_again(self, mailbox: Mailbox) -> MailSource:
+        self._tell(SessionEnded(side=Side.SOURCE))
+        return self._dial(Side.SOURCE, self._dialer.source, mailbox)
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
         """Returns the session with the destination, and opens it if needed."""

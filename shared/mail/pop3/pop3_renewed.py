@@ -12,12 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Final
 
 from shared.mail.pop3.pop3_conversation import DEPTH, Pop3Session
-from shared.model.errors import ConnectionLost, MailError, ServerRefused
-from shared.wording.phrases import Phrase
-
-ENDS_CONNECTION_AT_MESSAGE: Final = Phrase(
-    "ends_connection_at_message", "ends the connection whenever this message is asked for"
-)
+from shared.model.errors import ConnectionLost, MailError, MessageEndsConnection
+from shared.wording.often_said import ENDS_CONNECTION_AT_MESSAGE
 
 #: Most times that a session is opened anew, so that no account is signed in to without end.
 MOST_REOPENED: Final = 8
@@ -90,7 +86,7 @@ class RenewedSession:
         while at < len(commands):
             word, number = _about(commands[at])
             if (word, number) in self._ending:
-                refused[at] = ServerRefused(self.side, ENDS_CONNECTION_AT_MESSAGE.says())
+                refused[at] = MessageEndsConnection(self.side, ENDS_CONNECTION_AT_MESSAGE.says())
                 at += 1
                 continue
             doubtful = any(number == one for _, one in self._ending)
