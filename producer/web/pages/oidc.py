@@ -4,12 +4,16 @@ Authlib speaks the protocol and checks signature, nonce and times. This module a
 let in.
 
 Signing in begins with a link and not with a form: the page's policy (`form-action 'self'`) would block a form that
-leads to another site. State, nonce and verifier are kept in the store for ten minutes and one return. The browser holds
-their number in a "lax" cookie, since the provider sends it back from another site.
+leads to another site. State, nonce and verifier are in the browser, sealed, for ten minutes and one return: nothing of a
+stranger is kept, however many begin. The cookie is "lax", since the provider sends the browser back from another site.
 """
 
 from __future__ import annotations
 
+import base64
+import json
+import secrets
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,10 +27,14 @@ from starlette.concurrency import run_in_threadpool
 from producer.web.pages.drawing import saying
 from producer.web.pages.sign_in_page import NotSignedIn, To, door, is_secure, welcome
 from producer.web.problems import Refused
-from producer.web.security.access import Known, missed, place_of
+from producer.web.security.access import Known, missed
 from producer.web.web_context import WebContext
+from shared.content.json_text import read_json
+from shared.model.errors import CredentialsError
 from shared.runtime.config import Settings
+from shared.runtime.credentials import Credentials
 from shared.runtime.logs import get_logger
+from shared.runtime.secret import Secret
 from shared.store.records.principals import Principal
 from shared.store.records.sessions import WAY_SECONDS
 from shared.wording.often_said import MAILHAUL_WEB_ROLES_GIVES_NO_ROLE, TOO_MANY_WRONG_GUESSES
@@ -40,9 +48,6 @@ ADDRESS_NOT_VERIFIED: Final = Phrase(
     "the identity provider does not say that your address is verified; MAILHAUL_WEB_OIDC_NAME_CLAIM "
     "can name another claim, as preferred_username or sub",
 )
-TOO_MANY_SIGN_INS: Final = Phrase(
-    "too_many_sign_ins", "too many sign-ins are begun from this address; try again in a minute"
-)
 THE_IDENTITY_PROVIDER_DOES_NOT_ANSWER: Final = Phrase(
     "the_identity_provider_does_not_answer", "The identity provider does not answer; the log says more."
 )
@@ -50,11 +55,10 @@ IDENTITY_PROVIDER_REFUSED: Final = Phrase(
     "identity_provider_refused", "The identity provider did not let you in, or it took too long: try again."
 )
 
-#: Maximum number of sign-ins begun from one address in a minute. Each is kept for ten minutes, in the Redis that
-#: imports need.
-MOST_BEGUN: Final = 60
 routes = APIRouter(prefix="/oidc", include_in_schema=False)
 _COOKIE: Final = "mailhaul-oidc"
+#: The place that the cookie is sealed for.
+_PLACE: Final = "oidc"
 _SECONDS: Final = 15.0
 #: Signatures that only the provider can make. The other algorithms need the public key only, or no key.
 _SIGNED: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -137,17 +141,15 @@ def groups_of(claims: Mapping[str, Any], known: WebContext) -> list[str]:
 @routes.get("/begin")
 async def begin(request: Request, known: Known, to: To = "") -> Response:
     """Redirects to the identity provider."""
-    await run_in_threadpool(_may_begin, known, request)
     kept: dict[str, Any] = {}
     request.scope["session"] = kept
     try:
         answer = await _provider(request).begin(request)
     except (OAuthError, JoseError, httpx2.HTTPError, ValueError) as error:
         return await _failed(request, known, error)
-    number = await run_in_threadpool(known.sessions.keep_way, {"session": kept, "to": to})
     answer.set_cookie(
         _COOKIE,
-        number,
+        _sealed(known, {"session": kept, "to": to, "until": time.time() + WAY_SECONDS}),
         max_age=WAY_SECONDS,
         path=routes.prefix,
         httponly=True,
@@ -157,30 +159,36 @@ async def begin(request: Request, known: Known, to: To = "") -> Response:
     return answer
 
 
-def _may_begin(known: WebContext, request: Request) -> None:
-    """Counts a sign-in that begins at this address. Raises `Refused` (429, with Retry-After) after too many."""
-    place = f"begin:{place_of(request)}"
-    begun, seconds = known.sessions.guessed(place)
-    if begun > MOST_BEGUN:
-        raise Refused(
-            429,
-            TOO_MANY_SIGN_INS.says(),
-            headers={"Retry-After": str(seconds)},
-        )
+def _sealed(known: WebContext, begun: Mapping[str, Any]) -> str:
+    """Returns the cookie's text: the sign-in that began, under a number of its own."""
+    held = Credentials(login=secrets.token_hex(16), password=Secret(json.dumps(begun)))
+    return base64.urlsafe_b64encode(known.vault.seal(_PLACE, "source", held)).decode()
+
+
+def _begun(known: WebContext, text: str) -> tuple[str, Mapping[str, Any]]:
+    """Returns the sign-in that began in this browser, and its number; nothing where there is none, or its time is over."""
+    try:
+        held = known.vault.open(_PLACE, "source", base64.urlsafe_b64decode(text))
+    except (CredentialsError, ValueError):
+        return "", {}
+    begun = read_json(held.password.reveal())
+    return (held.login, begun) if begun["until"] > time.time() else ("", {})
 
 
 @routes.get("/back")
 async def back(request: Request, known: Known) -> Response:
-    """Handles the return from the provider. The stored state is deleted, so a return works once."""
-    way = await run_in_threadpool(known.sessions.way, request.cookies.get(_COOKIE, ""))
-    request.scope["session"] = way.get("session", {})
+    """Handles the return from the provider. A number lets in once."""
+    number, begun = _begun(known, request.cookies.get(_COOKIE, ""))
+    request.scope["session"] = begun.get("session", {})
     try:
         claims = await _provider(request).claims(request)
         who = principal_of(claims, known)
+        if not await run_in_threadpool(known.sessions.comes_back, number):
+            raise OAuthError("invalid_request", "whoever came back had been let in before")
     except (OAuthError, JoseError, httpx2.HTTPError, ValueError, Refused) as error:
         return await _failed(request, known, error)
     groups = groups_of(claims, known)
-    answer = await run_in_threadpool(welcome, known, request, who, "oidc", way.get("to", ""), groups=groups)
+    answer = await run_in_threadpool(welcome, known, request, who, "oidc", begun.get("to", ""), groups=groups)
     answer.delete_cookie(_COOKIE, path=routes.prefix)
     return answer
 

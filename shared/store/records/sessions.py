@@ -1,6 +1,6 @@
 """The sessions of browsers, and what else belongs to signing in.
 
-That is links that sign in once, wrong guesses of passwords, and sign-ins that are under way at an identity provider.
+That is links that sign in once, wrong guesses of passwords, and who came back from an identity provider.
 
 A browser holds a long random number, which is kept here as its SHA-256. A session ends on the server when it was not
 used for a while, or when its time is over. It also ends together with the token or the password that it began with.
@@ -50,7 +50,7 @@ class BrowserSession:
 class BrowserSessions(PlainCommands):
     """The sessions in the state database. Thread-safe. Raises `StoreError` while it is away.
 
-    Sessions, links and what is on its way to an identity provider are signed (`shared.store.records.signed`).
+    Sessions and links are signed (`shared.store.records.signed`).
     """
 
     def __init__(self, client: redis.Redis, signer: Signer, vouched: Vouched | None = None) -> None:
@@ -160,7 +160,7 @@ class BrowserSessions(PlainCommands):
     def resign(self) -> Resealed:
         """Signs the rows of sessions by the first key; they end when they would have ended.
 
-        Links and ways to an identity provider are left: they are over within the hour.
+        Links are left: they are over within the hour.
         """
         total = Resealed()
         for place in self._do("zrange", keys.SESSIONS, 0, -1):
@@ -188,18 +188,9 @@ class BrowserSessions(PlainCommands):
 
     # -- ways to an identity provider
 
-    def keep_way(self, what: Mapping[str, Any]) -> str:
-        """Keeps what must be known when the browser comes back from the identity provider.
-
-        Returns the number that finds it, once.
-        """
-        text = secrets.token_urlsafe(24)
-        self._keep(keys.way(_hash(text)), what, WAY_SECONDS)
-        return text
-
-    def way(self, text: str) -> dict[str, Any]:
-        """Returns what `keep_way` kept; empty when it was used, has expired, or is another browser's."""
-        return (self._kept(keys.way(_hash(text)), "getdel") if text else None) or {}
+    def comes_back(self, number: str) -> bool:
+        """Notes that the browser with this number was let in by the provider. Returns False where it was before."""
+        return bool(self._do("set", keys.way(_hash(number)), "", nx=True, ex=WAY_SECONDS))
 
     # -- guesses
 

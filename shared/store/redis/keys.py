@@ -156,7 +156,7 @@
 | desk:samples:I                    | STRING | samples of the import's progress, JSON; expires a month after the last |
 | desk:sampled:I                    | STRING | a process has just written a sample; expires |
 | desk:reach                        | HASH | place that may be connected to → who allowed it and when, signed; workers read it |
-| desk:way:H                        | STRING | SHA-256 of the number of a browser at the identity provider → JSON; expires |
+| desk:way:H                        | STRING | SHA-256 of a number that came back from the identity provider; expires |
 | desk:tries:H                      | STRING | wrong guesses from an address, or at a name, lately; expires |
 
 An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
