@@ -18,7 +18,7 @@ from tests.compatibility.document import page
 from tests.servers.real.registry import BY_NAME, KINDS, Kind
 
 ROOT = Path(__file__).parents[2]
-KEPT = ROOT / "artifacts" / "compatibility"
+KEPT = Path(__file__).with_name("results")
 PAGE = ROOT / "docs" / "compatibility.md"
 _PEER = KINDS[0]
 

@@ -26,7 +26,8 @@ folder twice. A trial fills the source, kills every process of the import with S
 a second time, and a third time with an empty state folder. After each run the standard library's clients read both accounts.
 
 The contract holds when no message is lost or twice, each alteration and refusal is in mailhaul's report, the second run
-brings nothing, the run without its state brings nothing twice, and the source is as it was.
+brings nothing, the run without its state brings nothing twice, and the source is as it was. It is told where a server
+makes that impossible, and mailhaul's report names each message.
 
 ## Servers
 
@@ -45,26 +46,29 @@ def page(results: Iterable[Result], without: Iterable[tuple[str, str, str]]) -> 
     names = [kind.name for kind in KINDS]
     rows = sorted(results, key=lambda result: (names.index(result.server), _ORDER.index(result.direction)))
     lines = [
-        "| server | version | direction | messages | arrived unchanged | what the server alters or refuses | contract |",
-        "|---|---|---|--:|--:|---|---|",
+        "| server | version | direction | played on | messages | arrived unchanged | what the server alters or refuses | contract |",
+        "|---|---|---|---|--:|--:|---|---|",
         *(_row(result) for result in rows),
-        *(f"| {name} | – | {_DIRECTIONS[way]} | – | – | – | not run: {reason} |" for name, way, reason in without),
+        *(f"| {name} | – | {_DIRECTIONS[way]} | – | – | – | – | not run: {reason} |" for name, way, reason in without),
     ]
     total = (
-        f"\n{len({row.server for row in rows})} servers, {len(rows)} trials, {sum(row.messages for row in rows):,} messages, "
-        f"{sum(row.seconds for row in rows):,.0f} seconds. "
-        f"{sum(not row.faults for row in rows)} trials hold, {sum(bool(row.faults) for row in rows)} do not.\n"
+        f"\n{len({row.server for row in rows})} servers, {len(rows)} trials, {sum(row.messages for row in rows):,} messages. "
+        f"{sum(not row.faults for row in rows)} trials hold, of which {sum(bool(row.told) and not row.faults for row in rows)} "
+        f"with something told; {sum(bool(row.faults) for row in rows)} do not.\n"
     )
     notes = _notes(rows)
     return _HEAD + "\n".join(lines) + "\n" + total + notes + _CASES + CASES.read_text("utf-8")
 
 
 def _row(result: Result) -> str:
-    told = "holds" if not result.faults else "does not hold: " + "; ".join(_short(fault) for fault in result.faults)
+    told = "holds" if not result.told else "told: " + "; ".join(_short(one) for one in result.told)
+    if result.faults:
+        told = "does not hold: " + "; ".join(_short(fault) for fault in result.faults)
     cells = [
         result.server,
         result.version,
         _DIRECTIONS[result.direction],
+        result.day,
         f"{result.messages:,}",
         f"{result.exact:,}",
         _altered(result),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.mail.imap.imap_appending import AppendSession
-from tests.integration.in_process_import import InProcessImport, Wires
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import reply
 from tests.servers.faulty import Command, FaultyServer
 
@@ -80,3 +80,39 @@ def test_where_uids_are_told_the_folder_stays_open(wires: Wires) -> None:
     in_process.to_the_end()
     assert in_process.outcomes() == {"copied": MESSAGES}
     assert not wires.destination.matching(rb"^UNSELECT")
+
+
+#: Messages of which the destination keeps neither header nor size: without any header, or with a header field ahead.
+UNLIKE = [b"no header at all\r\n", b"neither this one\r\n" * 3, plain(99)]
+
+
+def renamed_fields(body: bytes) -> bytes:
+    """Returns the message as a server keeps it that writes header fields of its own where it finds none of a message."""
+    return b"X-UID: 1\r\nStatus: RO\r\n\r\n" + body
+
+
+def test_copies_that_nothing_tells_are_known_by_their_order(wires: Wires) -> None:
+    for body in UNLIKE:
+        wires.old.folder(b"INBOX").add(body, internaldate=b" 1-Jan-2015 00:00:00 +0000")
+    wires.destination.behaviour.append.alter_body = renamed_fields
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": MESSAGES + len(UNLIKE)}
+    assert in_process.noted("altered").keys() == set(range(1, MESSAGES + len(UNLIKE) + 1))
+
+
+def test_where_one_more_came_nothing_is_taken_for_ours(wires: Wires) -> None:
+    """The control: what somebody else delivers meanwhile is no copy, and what cannot be told is not called copied."""
+    wires.old.folder(b"INBOX").add(UNLIKE[0], internaldate=b" 1-Jan-2015 00:00:00 +0000")
+    inbox = wires.new.folder(b"INBOX")
+
+    def delivered_beside(body: bytes) -> bytes:
+        if body != UNLIKE[0]:
+            return body
+        inbox.add(b"Subject: new\r\n\r\nmail\r\n", internaldate=b" 1-Jan-2020 00:00:00 +0000")
+        return renamed_fields(body)
+
+    wires.destination.behaviour.append.alter_body = delivered_beside
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": MESSAGES, "failed": 1}

@@ -94,7 +94,8 @@ def just_stored(
     """Returns source UID → destination UID of messages that the server took without telling their UIDs.
 
     They stand there in the order sent, from UID `low` on; only the bytes would tell more, and the source is busy
-    streaming. `entered` are the UIDs that the ledger is about to know.
+    streaming. `entered` are the UIDs that the ledger is about to know. As many as are missing, of which nothing is as it was
+    sent, are what the server made of these: verification compares their bytes, and tells what is different.
     """
     known = known_destinations(store, folder.folder_id) | entered
     now = destination.open(folder.destination_name)  # for its present UIDNEXT
@@ -102,9 +103,12 @@ def just_stored(
         Sighting(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
         for s in sent
     ]
-    paired = pair(ours, arrived(destination, now, low, known))
+    seen = arrived(destination, now, low, known)
+    paired = pair(ours, seen)
     in_order = zip(paired.ambiguous_sources, paired.ambiguous_destinations, strict=False)
-    return {**paired.pairs, **dict(in_order)}
+    others = UidSet.of(s.uid for s in seen) - UidSet.of(paired.pairs.values()) - paired.ambiguous_destinations
+    unlike = zip(paired.absent, others, strict=True) if len(others) == len(paired.absent) else ()
+    return {**paired.pairs, **dict(in_order), **dict(unlike)}
 
 
 def _contested(
