@@ -40,19 +40,24 @@ class _Outage:
     def __init__(self, where: str) -> None:
         self._where = where
         self._since: float | None = None
+        #: The time at which the last request was sent that was answered.
+        self._answered = 0.0
         self._lock = threading.Lock()
         self._log = get_logger("mailhaul.queue")
 
-    def away(self, error: Exception) -> None:
-        """Notes that the queue did not answer."""
+    def away(self, asked: float, error: Exception) -> None:
+        """Notes that a request sent at `asked` was not answered; one that was sent later was perhaps answered meanwhile."""
         with self._lock:
-            known, self._since = self._since, self._since or time.monotonic()
-        if known is None:
+            known = self._since is not None or asked < self._answered
+            if not known:
+                self._since = time.monotonic()
+        if not known:
             self._log.warning("queue_unreachable", where=self._where, error=str(error))
 
     def answered(self, asked: float) -> None:
         """Notes that the queue answered a request sent at `asked`; an outage that began later goes on."""
         with self._lock:
+            self._answered = max(self._answered, asked)
             since = self._since
             if since is None or asked <= since:
                 return
@@ -75,7 +80,7 @@ class _Patient(dramatiq.Consumer):
         try:
             found = next(self._consumer)
         except _AWAY as error:
-            self._outage.away(error)
+            self._outage.away(asked, error)
             time.sleep(AWAY_SECONDS)
             return None  # as when there is no job: Dramatiq checks whether to stop, and asks again
         self._outage.answered(asked)
@@ -91,7 +96,7 @@ class _Patient(dramatiq.Consumer):
             try:
                 self._consumer.ack(message)
             except _AWAY as error:
-                self._outage.away(error)
+                self._outage.away(asked, error)
                 time.sleep(AWAY_SECONDS)
             else:
                 return self._outage.answered(asked)

@@ -9,28 +9,50 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import dramatiq
 import pytest
+import redis
 from dramatiq.brokers.redis import RedisBroker
 
 import shared.runtime.broker
 from shared.model import UnitKind
 from shared.model.jobs import QUEUES
-from shared.runtime.broker import make_broker, ring
+from shared.runtime.broker import _Outage, make_broker, ring
 from shared.runtime.logs import configure_logging
 from shared.runtime.redis_client import address_of
 from tests.servers.redis_server import RedisServer
 
 
 @pytest.fixture
-def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Yields a function that returns what was logged, in the form that a process logs."""
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """Yields a Redis that has on disk what it answered.
+
+    By itself it writes later than it answers while the disk is busy. Then a kill takes back what a worker did with a job, which is
+    delivered twice, or never acknowledged.
+    """
+    with RedisServer(tmp_path, appendfsync="always") as server:
+        yield server
+
+
+@pytest.fixture
+def logged(redis_server: RedisServer) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Yields a function that returns what was logged about this server, in the form that a process logs.
+
+    A worker of an earlier test that did not end in time may speak of its own.
+    """
     root, stream = logging.getLogger(), io.StringIO()
     before, level = root.handlers[:], root.level
     configure_logging(log_format="json", stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    here = address_of(redis_server.url(0))
+
+    def entries() -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in stream.getvalue().splitlines()]
+        return [entry for entry in found if entry.get("where", here) == here]
+
+    yield entries
     root.handlers[:] = before
     root.setLevel(level)
 
@@ -136,6 +158,19 @@ def test_a_doorbell_that_was_answered_while_it_was_away_is_acknowledged_afterwar
         client = redis_server.client(0)
         _until(lambda: client.hlen(f"mailhaul:{UnitKind.COPY}.msgs") == 0, "the acknowledgement")
     assert _events(logged()) == ["queue_unreachable", "queue_reachable"]
+
+
+def test_a_request_that_fails_later_than_another_was_answered_is_no_outage(
+    redis_server: RedisServer, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    outage, error = _Outage(address_of(redis_server.url(0))), redis.ConnectionError("reset")
+    sent = time.monotonic()
+    outage.away(sent, error)
+    outage.answered(time.monotonic())
+    outage.away(sent, error)  # as of a thread that waited for its answer all the time
+    assert _events(logged()) == ["queue_unreachable", "queue_reachable"]
+    outage.away(time.monotonic(), error)
+    assert _events(logged()) == ["queue_unreachable", "queue_reachable", "queue_unreachable"]
 
 
 def test_control_dramatiq_alone_calls_it_critical(
