@@ -1,8 +1,8 @@
 """Frozen dataclasses that are made five times as fast as the standard library makes them.
 
 A worker declares 180 of them when it starts, and `dataclasses.dataclass` took a third of that time: it compiles six methods for
-each. Here one is compiled, `__init__`; the others are the same closures for all. Everything else is as in `dataclasses`, whose
-`fields`, `replace` and `asdict` work on them. `tests/unit/test_nouns.py` holds both against each other.
+each. Here one is compiled, `__init__`, with the first object; the others are the same closures for all. Everything else is as in
+`dataclasses`, whose `fields`, `replace` and `asdict` work on them. `tests/unit/test_nouns.py` holds both against each other.
 """
 
 from __future__ import annotations
@@ -86,8 +86,21 @@ def _noun(cls: Any) -> Any:
     inside |= {**_SHARED, **_methods(tuple(fields)), "__dataclass_fields__": fields, "__slots__": tuple(fields)}
     made = type(cls)(cls.__name__, cls.__bases__, inside)
     made.__qualname__ = cls.__qualname__
-    made.__init__ = _init(made, fields)
+    made.__init__ = _InitLater(made, fields)
     return made
+
+
+class _InitLater:
+    """The `__init__` of a class until somebody needs it: of most classes a process makes no object."""
+
+    def __init__(self, cls: type[Any], fields: dict[str, dataclasses.Field[Any]]) -> None:
+        self._cls, self._fields = cls, fields
+
+    def __get__(self, one: Any, of: Any = None) -> Any:
+        """Compiles it, and puts it into its place."""
+        made = _init(self._cls, self._fields)
+        setattr(self._cls, "__init__", made)  # noqa: B010 - type checkers forbid it where they can read it
+        return made.__get__(one, of)
 
 
 def _init(cls: type[Any], fields: dict[str, dataclasses.Field[Any]]) -> Any:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from shared.folders.gmail import EXTENSION
-from shared.model import Lease, Options, UnitKind
+from shared.model import Import, Lease, Options, UnitKind
 from shared.model.choices import DeletionsChoice, LabelMode
 from shared.model.errors import MailError, MailhaulError, NothingTaken, StoreError, Throttled
 from shared.model.events import Listener, LookEnded
@@ -101,7 +101,8 @@ class UnitWork:
             began = time.monotonic()
             planned = place.store.folders(unit.mailbox_id)
             known = [folder for folder, _ in planned]
-            options = self._options(lease)
+            import_ = self._import(lease)
+            options = import_.options
             if options.accounts and place.accounts:
                 place.accounts.prepare(lease, options.accounts, sessions)
             if under_way := await_return(lease.mailbox, place.store):
@@ -125,7 +126,7 @@ class UnitWork:
                 neighbours,
                 ends,
                 settle_seconds=place.copy_rules.settle_seconds,
-                unsettled_seconds=self._unsettled_seconds(lease),
+                unsettled_seconds=self._unsettled_seconds(lease, import_),
                 returning=returning,
                 wish=wish,
                 wide=place.plans_at_work,
@@ -233,20 +234,21 @@ class UnitWork:
         _log.info("looked", found=found)
         return Finished(found=bool(found))
 
-    def _unsettled_seconds(self, lease: Lease) -> float:
+    def _unsettled_seconds(self, lease: Lease, import_: Import) -> float:
         """Returns how long mail that a run before this import had on the line may still arrive.
 
         The workers of a store that was lost go on until they notice, and leave no record.
         """
-        import_ = self._place.store.import_(lease.mailbox.import_id)
-        opened_at = import_.created_at if import_ is not None else 0.0
-        return max(0.0, opened_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
+        return max(0.0, import_.created_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
 
-    def _options(self, lease: Lease) -> Options:
+    def _import(self, lease: Lease) -> Import:
         import_ = self._place.store.import_(lease.mailbox.import_id)
         if import_ is None:
             raise StoreError(IMPORT_NOT_IN_STORE.says())
-        return import_.options
+        return import_
+
+    def _options(self, lease: Lease) -> Options:
+        return self._import(lease).options
 
     def _shares(self, lease: Lease) -> list[UidSet]:
         """Returns the shares into which a batch is divided before it is copied, in a folder with several writers."""

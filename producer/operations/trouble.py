@@ -328,12 +328,13 @@ def folder_trouble(
     store: Store, mailbox: Mailbox, counts: Tally, wanted: Set[str] | None = None
 ) -> Iterator[tuple[str, Folder, int, str]]:
     """Yields (code, folder, messages, what was said) for one mailbox's folders: of all codes, or of those in `wanted`."""
-    if mailbox.state is MailboxState.QUEUED and not counts.messages:
-        return
+    told = troubles_of(counts)
     if wanted is not None:
-        all_of = folder_trouble(store, mailbox, counts) if wanted & troubles_of(counts) else ()
+        all_of = folder_trouble(store, mailbox, counts) if wanted & told else ()
         yield from (found for found in all_of if found[0] in wanted)
         return
+    if not told or (mailbox.state is MailboxState.QUEUED and not counts.messages):
+        return  # nothing is read of a mailbox that has none
     for folder, own in store.folders(mailbox.mailbox_id):
         if folder.unreadable:
             yield "unreadable_folder", folder, 0, folder.note

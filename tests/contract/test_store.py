@@ -47,12 +47,14 @@ def test_an_opened_import_reads_back_as_it_was_written(store: Store) -> None:
     assert found == replace(whole, state=ImportState.OPENING, created_at=START)
     assert [m for m, _ in store.mailboxes(whole.import_id)] == [rows[1], rows[0]], "in the manifest's order"
     assert store.mailbox(rows[0].mailbox_id) == rows[0]
+    assert store.mailbox_state(rows[0].mailbox_id) is rows[0].state
     assert store.imports() == [found]
 
 
 def test_unknown_ids_are_none_or_empty(store: Store) -> None:
     assert store.import_("no") is None
     assert store.mailbox("no") is None
+    assert store.mailbox_state("no") is None
     assert store.folder("no") is None
     assert store.mailboxes("no") == []
     for method in (store.folders, store.notes, store.failures, store.ledger):

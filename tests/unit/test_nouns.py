@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
+import typing
 from collections.abc import Callable
 from dataclasses import field
+from types import FunctionType
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
@@ -173,3 +176,31 @@ def test_other_kinds_of_dataclasses_are_those_of_the_standard_library() -> None:
     one.number = 4
     assert one == Changing(4)
     assert nouns.dataclass(frozen=True)(type("Empty", (), {"__annotations__": {}}))() is not None
+
+
+def test_the_init_is_compiled_when_it_is_first_needed() -> None:
+    @nouns.dataclass(frozen=True, kw_only=True, slots=True)
+    class Waiting:
+        """A noun of which there is no object yet."""
+
+        number: int
+        name: str = "a"
+
+    assert not isinstance(vars(Waiting)["__init__"], FunctionType)
+    one = Waiting(number=3)
+    assert isinstance(vars(Waiting)["__init__"], FunctionType)
+    assert (one.number, one.name) == (3, "a")
+    with pytest.raises(TypeError):
+        Waiting(number=3, unknown=1)  # type: ignore[call-arg]
+
+
+def test_who_looks_at_a_noun_sees_its_fields() -> None:
+    @nouns.dataclass(frozen=True, kw_only=True, slots=True)
+    class Seen:
+        """A noun whose signature is read before there is an object."""
+
+        number: int
+        name: str = "a"
+
+    assert list(inspect.signature(Seen).parameters) == ["number", "name"]
+    assert typing.get_type_hints(Seen.__init__)["return"] is type(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.content.maildrop import Known
+from shared.folders.gmail import EXTENSION
 from shared.mail import MailDestination, MailSource
 from shared.mail.answers.extensions import TABLE
 from shared.model import Mailbox
@@ -31,9 +32,10 @@ class NetworkDialer:
         """Signs in at the source and returns the session."""
         self._still_wanted(mailbox)
         source = self._entrance.source(mailbox, _Maildrop(self._store, mailbox.mailbox_id))
-        import_ = self._store.import_(mailbox.import_id)
-        if import_ is not None and import_.options.gmail_labels == LabelMode.KEYWORDS:
-            source.labels_as_keywords()
+        if EXTENSION in source.capabilities:
+            import_ = self._store.import_(mailbox.import_id)
+            if import_ is not None and import_.options.gmail_labels == LabelMode.KEYWORDS:
+                source.labels_as_keywords()
         return source
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
@@ -43,11 +45,11 @@ class NetworkDialer:
 
     def _still_wanted(self, mailbox: Mailbox) -> None:
         # A login that another lane had refused a moment ago is not tried again by this one.
-        now = self._store.mailbox(mailbox.mailbox_id)
+        now = self._store.mailbox_state(mailbox.mailbox_id)
         # A mailbox that is looked at is complete when it is claimed, and stays so.
-        looked_at = now is not None and now.state is mailbox.state is MailboxState.COMPLETE
-        if now is None or (now.state in SETTLED and not looked_at):
-            raise ControlRequested(now.state if now else MailboxState.CANCELLED)
+        looked_at = now is mailbox.state is MailboxState.COMPLETE
+        if now is None or (now in SETTLED and not looked_at):
+            raise ControlRequested(now or MailboxState.CANCELLED)
 
 
 def _left_out(host: str, port: int, extension: str, said: str) -> None:

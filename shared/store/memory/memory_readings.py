@@ -143,6 +143,10 @@ class MemoryReadings:
     def mailbox(self, mailbox_id: str) -> Mailbox | None:
         return self._mailbox(mailbox_id) if mailbox_id in self._rows.mailboxes else None
 
+    def mailbox_state(self, mailbox_id: str) -> MailboxState | None:
+        found = self.mailbox(mailbox_id)
+        return found.state if found else None
+
     @atomic
     def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
         m = self._rows.mailboxes.get(mailbox_id)

@@ -118,6 +118,9 @@ class RequestStore(Protocol):
     def mailbox(self, mailbox_id: str) -> Mailbox | None:
         """Returns the mailbox, or None if there is none with this id."""
 
+    def mailbox_state(self, mailbox_id: str) -> MailboxState | None:
+        """Returns the state of the mailbox, as `mailbox` does, and reads no more than that."""
+
     def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
         """Returns the mailbox's folders in the order of the plan."""
 

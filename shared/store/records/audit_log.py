@@ -134,10 +134,10 @@ class AuditLog(PlainCommands):
     def _delete_what_is_over(self) -> None:
         """Deletes the months before the oldest that is told, unless the ACL leaves that to an administrator of Redis."""
         last = datetime.fromtimestamp(self._oldest(), UTC)
-        over = [_before(last, number) for number in range(1, _MONTHS_BACK + 1)]
-        if there := [name for name in map(keys.audit, over) if self._do("exists", name)]:
+        over = [keys.audit(_before(last, number)) for number in range(1, _MONTHS_BACK + 1)]
+        if self._do("exists", *over):
             with contextlib.suppress(redis.RedisError):  # next month there is another attempt
-                self._redis.delete(*there)
+                self._redis.delete(*over)
 
 
 def _month(at: float) -> str:

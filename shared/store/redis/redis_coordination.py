@@ -89,10 +89,11 @@ class Coordination(Scripts):
         found: list[Unit] = []
         routes = self._read("zrange", keys.LOOK_ROUTES, 0, -1)
         for queue in (*self._queues(), *(keys.looks(route.decode()) for route in routes)):
-            for mailbox in self._read("zrange", queue, 0, count - 1):
-                ids = [u.decode() for u in self._read("zrange", keys.mailbox(mailbox.decode(), "ready"), 0, 3)]
-                rows = self._pipeline(("hgetall", keys.unit(u)) for u in ids)
-                found += [codec.decode_unit(u, row) for u, row in zip(ids, rows, strict=True) if row]
-                if len(found) >= count:
-                    return found[:count]
+            mailboxes = self._read("zrange", queue, 0, count - 1)
+            ready = self._pipeline(("zrange", keys.mailbox(m.decode(), "ready"), 0, 3) for m in mailboxes)
+            ids = [u.decode() for units in ready for u in units][: count - len(found)]
+            rows = self._pipeline(("hgetall", keys.unit(u)) for u in ids)
+            found += [codec.decode_unit(u, row) for u, row in zip(ids, rows, strict=True) if row]
+            if len(found) >= count:
+                return found[:count]
         return found

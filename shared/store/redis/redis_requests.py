@@ -210,6 +210,12 @@ class RedisRequests(Secrets):
             row = self._read("hgetall", keys.mailbox(mailbox_id))
         return codec.decode_mailbox(mailbox_id, row, *self._both(codec.text(row, "import"))) if row else None
 
+    def mailbox_state(self, mailbox_id: str) -> MailboxState | None:
+        state, import_id = self._read("hmget", keys.mailbox(mailbox_id), ["state", "import"])
+        if state and self._make_decided([import_id.decode()]):
+            state = self._read("hget", keys.mailbox(mailbox_id), "state")
+        return MailboxState(state.decode()) if state else None
+
     def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
         ids = [f.decode() for f in self._read("zrange", keys.mailbox(mailbox_id, "folders"), 0, -1)]
         rows = self._pipeline(("hgetall", keys.folder(f)) for f in ids)

@@ -13,7 +13,7 @@ from producer.operations.finding import errors_of, find_import, find_mailboxes
 from producer.operations.limits import read_limit
 from producer.operations.trouble import trouble_at_a_glance
 from shared.mail.answers.refusals import BEYOND
-from shared.model import Endpoint, Failure, Import, Mailbox, Options, Tally, Tls, Unit
+from shared.model import Endpoint, Failure, Folder, Import, Mailbox, Options, Tally, Tls, Unit
 from shared.model.binding import bound_to
 from shared.model.errors import UsageError
 from shared.model.lifecycle import Control, CutoverState, MailboxState, Outcome
@@ -368,6 +368,25 @@ def test_trouble_with_messages_of_many_mailboxes_is_counted_and_some_are_named()
     assert errors_of(resources.store, request) == trouble_at_a_glance(resources.store, request, 9), (
         "as a look at all of them"
     )
+
+
+@pytest.mark.parametrize("withheld", [0, 3], ids=["nothing", "control: some"])
+def test_the_folders_of_a_mailbox_without_trouble_are_not_read(monkeypatch: pytest.MonkeyPatch, withheld: int) -> None:
+    resources = RungResources()
+    import_ = resources.submit("ann")
+    store = resources.store
+    lease = take(store)
+    store.plan_folders(lease, [(replace(plan_of(lease.mailbox, "INBOX", (1, 4)), withheld=withheld), 1)])
+    read: list[str] = []
+    folders = MemoryStore.folders
+
+    def reading(self: MemoryStore, mailbox_id: str) -> list[tuple[Folder, Tally]]:
+        read.append(mailbox_id)
+        return folders(self, mailbox_id)
+
+    monkeypatch.setattr(MemoryStore, "folders", reading)
+    assert [group.code for group in errors_of(store, import_)] == ["withheld"] * bool(withheld)
+    assert len(read) == bool(withheld)
 
 
 def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> None:
