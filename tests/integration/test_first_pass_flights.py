@@ -73,14 +73,16 @@ def test_a_folder_that_was_opened_for_nothing_is_left_as_it_is(
     dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opens each time another folder ahead than the one that comes."""
-    ask = ImapDestination._open_ahead
+    selecting = ImapDestination._selecting
     opened: list[bytes] = []
 
-    def another(self: ImapDestination, name: bytes) -> None:
+    def another(self: ImapDestination, name: bytes) -> list[bytes]:
+        if name == self._opened:  # opened anew
+            return selecting(self, name)
         opened.append(name)
-        ask(self, b"INBOX")
+        return selecting(self, b"INBOX")
 
-    monkeypatch.setattr(ImapDestination, "_open_ahead", another)
+    monkeypatch.setattr(ImapDestination, "_selecting", another)
     login = dovecot_pair.account()
     place = dovecot_pair.source.host, dovecot_pair.source.port, login, dovecot_pair.password
     populate(*place, make_mailbox(1, COUNTS))
