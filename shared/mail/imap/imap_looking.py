@@ -176,9 +176,12 @@ class LookingSession(ListingSession):
                 line = next(lines, None)
                 if line is None:
                     break
-                seen = self._sight(line, refused, full=False, told=told)
+                shown: dict[int, tuple[str, ...]] = {}
+                seen = self._sight(line, refused, full=False, told=shown.__setitem__)
                 if seen is not None and seen.uid in missing:
                     missing.discard(seen.uid)
+                    if told and seen.uid in shown:
+                        told(seen.uid, shown[seen.uid])
                     number += 1
                     total += mark(seen.uid, seen.size_bytes, seen.internaldate, seen.fingerprint)
         raise_first(refused)
