@@ -58,6 +58,48 @@ def server() -> _Server:
 _ONE = UidSet.parse("1")
 
 
+@pytest.mark.parametrize("then", [b"B", b"A", None])
+@pytest.mark.parametrize("known", [True, False], ids=["known to take several", "not yet"])
+def test_a_folder_that_is_opened_anew_is_read_in_the_flight_that_opens_the_next_one(
+    server: _Server, then: bytes | None, *, known: bool
+) -> None:
+    held: list[tuple[bytes, bytes]] = []
+    waits = False
+
+    def reply(tag: bytes, text: bytes) -> bytes | None:
+        """Answers nothing to SELECT until all that belongs to the flight is there."""
+        if waits and text.startswith((b"SELECT", b"UID")):
+            held.append((tag, text))
+            if len(held) < (2 if then is None else 3):
+                return b""
+            return b"".join(server.reply(*one) or b"" for one in held)
+        return server.reply(tag, text)
+
+    with Scripted(capabilities="IMAP4rev1 UIDPLUS", reply=reply) as scripted:
+        destination = scripted.destination()
+        destination.open(b"A")
+        if known:
+            destination.statuses([b"A", b"A"])
+        waits = True
+        assert destination.marks(_ONE, then=then, anew=True)[0] == 1
+        waits = False
+        if then is not None:
+            with pytest.raises(FolderRefused):
+                destination.send([message(mail(1))], [()], "token")
+            destination.open(then, announced=True)
+        assert server.opened == ["A", "A", *([then.decode()] if then is not None else [])]
+        destination.send([message(mail(1))], [()], "token")
+
+
+def test_after_an_anew_that_is_cut_short_the_rest_is_of_the_folder_that_is_meant(server: _Server) -> None:
+    server.most = 400
+    with Scripted(capabilities="IMAP4rev1 UIDPLUS", reply=server.reply) as scripted:
+        destination = scripted.destination()
+        destination.open(b"A")
+        assert destination.marks(UidSet.parse("1:480"), then=b"B", anew=True)[0] == 480
+        assert {open_ for open_, _ in server.said} == {"A"}
+
+
 @pytest.mark.parametrize("change", ["remove", "flags", "move", "copy"])
 def test_a_change_behind_a_folder_that_was_opened_for_nothing_concerns_the_folder_that_is_meant(
     server: _Server, change: str

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from shared.mail import KnownStatus
 from shared.mail.imap.imap_destination import ImapDestination
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.relay import Relay
+from worker.copying.forgotten_flags import ForgottenFlags
 from worker.planning.plan import MailboxPlan
 
 #: Of the same size, so that the second of two runs asks what the first asked.
@@ -49,18 +51,38 @@ def test_the_next_folder_costs_no_flight_of_its_own(dovecot_pair: DovecotPair, m
     assert in_turn[1] - ahead[1] >= 4, (ahead, in_turn)
 
 
+def test_a_folder_that_is_opened_anew_costs_no_flight(
+    dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each folder has keywords that are new to it (`worker.copying.forgotten_flags`)."""
+    unsure, asked = ForgottenFlags.unsure, list[bool]()
+
+    def counted(self: ForgottenFlags, status: KnownStatus) -> bool:
+        asked.append(unsure(self, status))
+        return asked[-1]
+
+    monkeypatch.setattr(ForgottenFlags, "unsure", counted)
+    anew = min(_flights(dovecot_pair)[1] for _ in range(2))
+    assert sum(asked) >= len(COUNTS), "at least half of the folders of two runs"
+    monkeypatch.setattr(ForgottenFlags, "unsure", lambda *_: False)
+    # A busy machine may write one flight in two pieces; a flight for each folder would be eight.
+    assert anew <= min(_flights(dovecot_pair)[1] for _ in range(2)) + 3
+
+
 def test_a_folder_that_was_opened_for_nothing_is_left_as_it_is(
     dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opens each time another folder ahead than the one that comes."""
-    ask = ImapDestination._open_ahead
+    selecting = ImapDestination._selecting
     opened: list[bytes] = []
 
-    def another(self: ImapDestination, name: bytes) -> None:
+    def another(self: ImapDestination, name: bytes) -> list[bytes]:
+        if name == self._opened:  # opened anew
+            return selecting(self, name)
         opened.append(name)
-        ask(self, b"INBOX")
+        return selecting(self, b"INBOX")
 
-    monkeypatch.setattr(ImapDestination, "_open_ahead", another)
+    monkeypatch.setattr(ImapDestination, "_selecting", another)
     login = dovecot_pair.account()
     place = dovecot_pair.source.host, dovecot_pair.source.port, login, dovecot_pair.password
     populate(*place, make_mailbox(1, COUNTS))

@@ -18,7 +18,7 @@ from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 from tests.servers.gmail import Gmail
 from tests.servers.wire import Wire
-from worker.copying.copy import CopyRules
+from worker.copying.copy import BatchCopy, CopyRules
 from worker.copying.forgotten_flags import ForgottenFlags
 
 INBOX = b"\\Inbox"
@@ -208,6 +208,24 @@ def test_keywords_of_copies_of_an_attempt_that_was_broken_off_are_told(
     assert set(noted) == ({1, 5} if protected else set())
     assert all("without: private" in reason for reason in noted.values())
     assert in_process.tally().keywords_lost == len(noted)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_keywords_of_what_was_not_read_back_are_told_by_verification(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, protected: bool
+) -> None:
+    """A server that breaks off each time it is asked is not asked until verification."""
+    monkeypatch.setattr(BatchCopy, "_read_back", lambda *_: False)
+    if not protected:
+        monkeypatch.setattr(worker.verifying.verify, "flags_amiss", lambda *_: ())
+    filled(wires)
+    wires.destination.behaviour.append.alter_flags = mixed_up
+    in_process = InProcessImport(wires.source, wires.destination)
+    for _ in range(2):
+        in_process.to_the_end()
+        noted = in_process.noted("keywords_lost")
+        assert noted.keys() == ({1, 4, 5, 8} if protected else set())
+        assert in_process.tally().keywords_lost == len(noted)
 
 
 @pytest.mark.parametrize("mode", [Verification.ANEW, Verification.FULL])

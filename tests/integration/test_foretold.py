@@ -38,15 +38,15 @@ def stage(dovecot_pair: DovecotPair) -> InProcessImport:
 @pytest.fixture
 def struck(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Ends the connection where another folder is opened behind INBOX; gives which ones that were."""
-    ask, struck = ImapDestination._open_ahead, list[bytes]()
+    selecting, struck = ImapDestination._selecting, list[bytes]()
 
-    def dying(self: ImapDestination, name: bytes) -> None:
-        ask(self, name)
-        if self._opened == b"INBOX":
+    def dying(self: ImapDestination, name: bytes) -> list[bytes]:
+        if name != self._opened == b"INBOX":
             struck.append(name)
             self.abort()
+        return selecting(self, name)
 
-    monkeypatch.setattr(ImapDestination, "_open_ahead", dying)
+    monkeypatch.setattr(ImapDestination, "_selecting", dying)
     return struck
 
 
@@ -63,17 +63,17 @@ def test_at_a_second_attempt_no_other_folder_is_opened(
     stage: InProcessImport, monkeypatch: pytest.MonkeyPatch, attempts: int, opened: int
 ) -> None:
     """A batch that failed must tell which folder was to blame."""
-    ask, ahead, run = ImapDestination._open_ahead, list[bytes](), UnitWork.run
+    selecting, ahead, run = ImapDestination._selecting, list[bytes](), UnitWork.run
 
-    def watched(self: ImapDestination, name: bytes) -> None:
-        ahead.append(name)
-        ask(self, name)
+    def watched(self: ImapDestination, name: bytes) -> list[bytes]:
+        ahead.extend({name} - {self._opened})
+        return selecting(self, name)
 
     def again(self: UnitWork, lease: Lease) -> UnitEnd:
         tried = attempts if lease.unit.kind is UnitKind.COPY else 1
         return run(self, replace(lease, unit=replace(lease.unit, attempts=tried)))
 
-    monkeypatch.setattr(ImapDestination, "_open_ahead", watched)
+    monkeypatch.setattr(ImapDestination, "_selecting", watched)
     monkeypatch.setattr(UnitWork, "run", again)
     stage.to_the_end()
     assert len(ahead) == opened

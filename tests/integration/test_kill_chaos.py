@@ -101,6 +101,19 @@ def test_the_judge_knows_messages_by_the_uids_that_dovecot_gave_them() -> None:
         assert Counter(found.values()) == Counter(kept.sha256 for kept in read_maildir(root).elements())
 
 
+def test_a_keyword_of_a_person_may_lose_its_name_and_takes_none_with_it() -> None:
+    changes = Changes(flagged={"flagged"})
+    wanted = Counter([_kept("flagged", "INBOX", "work"), _kept("plain")])
+    assert changes.verdict(
+        wanted, Counter([_kept("flagged", "INBOX", "work", "unknown-2"), _kept("plain")]), forgot=False
+    ).clean
+    for found in (
+        [_kept("flagged", "INBOX", "unknown-2"), _kept("plain")],
+        [_kept("flagged", "INBOX", "work"), _kept("plain", "INBOX", "unknown-2")],
+    ):
+        assert changes.verdict(wanted, Counter(found), forgot=False).changed == 1
+
+
 # -- the judge is not blind
 
 

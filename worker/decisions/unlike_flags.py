@@ -52,7 +52,7 @@ def unlike(
     had, have = {flag.lower() for flag in sent}, {flag.lower() for flag in shown}
     lost = [flag for flag in sent if flag.lower() not in have]
     new = [flag for flag in keywords_of(shown) if flag.lower() not in had]
-    foreign = new if lost else [flag for flag in new if flag.lower() in others or nameless([flag])]
+    foreign = new if keywords_of(lost) else [flag for flag in new if flag.lower() in others or nameless([flag])]
     without = SHOWN_WITHOUT_NOW if now else SHOWN_WITHOUT
     return several(
         [

@@ -32,9 +32,9 @@ def flags_amiss(
     for entry in entries:
         is_old = entry.checked or entry.name.startswith(_FOUND)
         if lists_nameless or not is_old:
-            pairs = [(int(uid), int(copy)) for record in entry.records for uid, copy in record.pairs()]
-            to |= dict(pairs)
-            old |= {copy for _, copy in pairs if is_old}
+            pairs = [pair for record in entry.records for pair in record.pairs() if pair[0] not in folder.released]
+            to |= pairs
+            old |= {int(copy) for _, copy in pairs if is_old}
     sent = keywords_sent(store, folder.folder_id, status.permanent_flags, UidSet.of(to)) if to else {}
     if lists_nameless:
         sent = {uid: sent.get(uid, []) for uid in to}

@@ -76,20 +76,29 @@ class ImapDestination(AppendSession):
         return replace(status, append_limit_bytes=self._limit)
 
     def _open_ahead(self, name: bytes) -> None:
+        if commands := self._selecting(name):
+            self._ahead.ask(commands)
+            self._into = b""  # APPEND to a folder whose SELECT is over would bring copies that nobody looks at
+
+    def _selecting(self, name: bytes) -> list[bytes]:
+        """Returns the command that opens the folder, where it can be sent before its turn."""
         # What states a folder's limit comes before it is opened.
-        if self._talk.serial or self._talk.compress_due or APPENDLIMIT in self.capabilities:
-            return
+        limited = APPENDLIMIT in self.capabilities and name not in self._limits
+        if self._talk.serial or self._talk.compress_due or limited:
+            return []
         with contextlib.suppress(FolderRefused):  # `open` will say so
             select = b"SELECT " + self._folder(name)
-            if b"\r\n" not in select:
-                self._ahead.ask([select])
-                self._into = b""  # APPEND to a folder whose SELECT is over would bring copies that nobody looks at
+            return [] if b"\r\n" in select else [select]
+        return []
 
-    def _open_anew(self, first: bytes) -> None:
-        select = b"SELECT " + self._folder(self._opened)
-        if not (self._talk.serial or self._talk.compress_due or b"\r\n" in select):
-            self._ahead.ask([select, first])
+    def _open_anew(self, first: bytes, then: bytes | None) -> None:
+        coming: list[bytes] = []
+        if select := self._selecting(self._opened):
+            coming = [] if then is None else self._selecting(then)
+            self._ahead.ask([*select, first, *coming])
         self._reopen(announced=True)
+        if any(command in self._ahead for command in coming):
+            self._into = b""
 
     def _reopen(self, *, announced: bool = False) -> None:
         uidvalidity = self._uidvalidity

@@ -153,7 +153,8 @@ class LookingSession(ListingSession):
         pieces = list(self._fitting(written(uids.pieces(PIECE))))
         first = fetch(pieces[0][0], _MARK_ITEMS) if anew and pieces else b""
         if first:
-            self._open_anew(first)
+            self._open_anew(first, then if len(pieces) == 1 else None)
+            then = None
         self._stay(first)
         for tag, _ in self._flights(pieces, _MARK_ITEMS, missing, refused, all_exist=True):
             if then is not None and len(pieces) == 1:
@@ -175,16 +176,19 @@ class LookingSession(ListingSession):
                 line = next(lines, None)
                 if line is None:
                     break
-                seen = self._sight(line, refused, full=False, told=told)
+                shown: dict[int, tuple[str, ...]] = {}
+                seen = self._sight(line, refused, full=False, told=shown.__setitem__)
                 if seen is not None and seen.uid in missing:
                     missing.discard(seen.uid)
+                    if told and seen.uid in shown:
+                        told(seen.uid, shown[seen.uid])
                     number += 1
                     total += mark(seen.uid, seen.size_bytes, seen.internaldate, seen.fingerprint)
         raise_first(refused)
         return number, total % MODULUS
 
-    def _open_anew(self, first: bytes) -> None:
-        """Opens the folder once more, with the command `first` behind it in the same flight where that can be."""
+    def _open_anew(self, first: bytes, then: bytes | None) -> None:
+        """Opens the folder once more; where that can be, the command `first` and what opens `then` are sent in the same flight."""
 
     def _open_ahead(self, name: bytes) -> None:
         """Sends the command that opens the folder, where it can be sent before its turn."""

@@ -18,6 +18,7 @@ OTHERS = frozenset({"work", "private"})
         ("\\Seen work", "work \\Flagged", "without: \\Seen"),
         ("work", "unknown-1", "without: work; it shows the message with: unknown-1"),
         ("work", "private NonJunk", "without: work; it shows the message with: private NonJunk"),
+        ("\\Seen work", "work NonJunk", "without: \\Seen"),  # nothing is said of NonJunk
         ("", "private", "it shows the message with: private"),
         ("", "unknown-12", "it shows the message with: unknown-12"),
         ("unknown-12", "unknown-12", ""),  # it has that name at the source, too
@@ -30,6 +31,7 @@ def test_what_is_certain_is_told(sent: str, shown: str, said: str) -> None:
     assert bool(said) == bool(reason)
     assert ("OK" in reason) == ("without" in said)
     assert "somebody" not in reason
+    assert ("NonJunk" in reason) == ("NonJunk" in said)
 
 
 def test_of_an_older_copy_people_may_have_taken_them_away() -> None:
