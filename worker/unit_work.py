@@ -30,6 +30,7 @@ from worker.decisions.failures import ATTEMPTS, FOREIGN_WRITER, UNIT_ATTEMPTS, s
 from worker.decisions.ledger_entries import given_up
 from worker.decisions.looking import difference, full_due, looked_at
 from worker.decisions.unit_parts import divided, halves
+from worker.decisions.wishes import strongest
 from worker.planning.counted import CountedFolders
 from worker.planning.plan import MailboxPlan
 from worker.sessions.ends import Ends
@@ -91,7 +92,7 @@ class UnitWork:
 
         def wish() -> Wish:
             self._slow_down(lease)
-            return Wish.PAUSE if place.stopping() else place.lease_keeper.wish(lease)
+            return strongest(place.lease_keeper.wish(lease), ends=place.stopping())
 
         if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
             # The last attempt ended without a word: an attempt that meets an error is parked with that error by

@@ -135,18 +135,31 @@ def test_a_lane_that_copies_gives_way_before_one_that_plans(store: Store, clock:
     assert rounds(store, clock, held, 20) == [held[-1]]
 
 
-@pytest.mark.parametrize("kind", [UnitKind.VERIFY, UnitKind.PLAN], ids=["verifies", "control: plans"])
-def test_a_lane_that_verifies_is_not_stopped(store: Store, clock: Clock, kind: UnitKind) -> None:
-    """Stopped each time, a verification would begin anew and never end."""
+def verifying(store: Store, held: list[Lease], which: range) -> None:
+    """Ends the plans of these lanes, which verify then."""
+    for n in which:
+        store.finish(held[n])
+        held[n] = take(store, held[n].holder, prefer=held[n].mailbox.mailbox_id)
+        assert held[n].unit.kind is UnitKind.VERIFY
+
+
+def test_a_lane_that_verifies_gives_way_where_none_copies_or_plans(store: Store, clock: Clock) -> None:
     start(store, 4, name="slow")
     held = lanes(store, 4)
-    if kind is UnitKind.VERIFY:
-        for n, planner in enumerate(held):
-            store.finish(planner)
-            held[n] = take(store, planner.holder, prefer=planner.mailbox.mailbox_id)
-    assert {one.unit.kind for one in held} == {kind}
+    verifying(store, held, range(4))
+    quick, _ = start(store, 20, name="quick")
+    (first,) = rounds(store, clock, held, 8)
+    assert first == held[0]
+    store.release(first, how=Disposition.WAIT)
+    assert take(store, first.holder).mailbox.import_id == quick.import_id
+
+
+def test_a_lane_that_plans_gives_way_before_one_that_verifies(store: Store, clock: Clock) -> None:
+    start(store, 4, name="slow")
+    held = lanes(store, 4)
+    verifying(store, held, range(3))
     start(store, 20, name="quick")
-    assert len(rounds(store, clock, held, 8)) == (kind is UnitKind.PLAN)
+    assert rounds(store, clock, held, 8) == [held[3]]
 
 
 @pytest.mark.parametrize("limited", [True, False], ids=["limited", "control: not limited"])

@@ -11,7 +11,7 @@ import pytest
 
 from bench.chaos.cuts import Cut, cuts, play, undisturbed
 from shared.model.uids import NO_UIDS, UidSet
-from worker.copying import arrivals, copy
+from worker.copying import arrivals, copy_search
 from worker.copying.recovery import Looked
 
 
@@ -29,7 +29,7 @@ def test_without_looking_first_a_cut_doubles_messages(monkeypatch: pytest.Monkey
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word
         return Looked(found=UidSet(), absent=UidSet(), wait_seconds=0, wanted=word)
 
-    monkeypatch.setattr(copy, "look", blind)
+    monkeypatch.setattr(copy_search, "look", blind)
     monkeypatch.setattr(arrivals.Arrivals, "before", lambda *_: ((), NO_UIDS, 0))
     monkeypatch.setattr(arrivals.Arrivals, "unlike", lambda *_: False)
     length = undisturbed()["destination", "c2s"]

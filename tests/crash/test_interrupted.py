@@ -88,7 +88,7 @@ def test_losing_the_whole_store_and_importing_again_adopts_what_is_there() -> No
 def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: intents that are assumed to have failed make duplicates."""
     from shared.model.uids import NO_UIDS
-    from worker.copying import arrivals, copy
+    from worker.copying import arrivals, copy_search
     from worker.copying.recovery import Looked
 
     def blind(lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, *rest: Any) -> Looked:
@@ -97,7 +97,7 @@ def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPat
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word
         return Looked(found=UidSet(), absent=UidSet(), wait_seconds=0, wanted=word)
 
-    monkeypatch.setattr(copy, "look", blind)
+    monkeypatch.setattr(copy_search, "look", blind)
     # Without the search the copies would be taken for another client's, which would stop the import.
     monkeypatch.setattr(arrivals.Arrivals, "before", lambda *_: ((), NO_UIDS, 0))
     monkeypatch.setattr(arrivals.Arrivals, "unlike", lambda *_: False)

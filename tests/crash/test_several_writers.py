@@ -21,7 +21,7 @@ from shared.testing.memory_mail import USUAL, At, DeliveredLate
 from shared.testing.memory_sessions import MemoryDestination
 from tests.crash.interruption import LOOKS, MemoryImport, _Interruptible, numbered
 from tests.crash.together import Turns, live_together
-from worker.copying import arrivals, copy, recovery
+from worker.copying import arrivals, copy_search, recovery
 from worker.copying.writers import FolderWriters
 
 LOGIN = "ivan"
@@ -185,7 +185,7 @@ def test_without_looking_first_there_are_second_copies(monkeypatch: pytest.Monke
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in lease.intents]).word
         return recovery.Looked(found=NO_UIDS, absent=NO_UIDS, wait_seconds=0, wanted=word)
 
-    monkeypatch.setattr(copy, "look", blind)
+    monkeypatch.setattr(copy_search, "look", blind)
     monkeypatch.setattr(arrivals.Arrivals, "before", lambda *_: ((), NO_UIDS, 0))
     broken = 0
     for kill_at in around_sends(2, 1):

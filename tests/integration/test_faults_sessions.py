@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 import worker.copying.arrivals
-import worker.copying.copy
+import worker.copying.copy_search
 import worker.copying.recognise
 from shared.model import Options
 from shared.model.lifecycle import MailboxState
@@ -177,7 +177,7 @@ def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypa
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word
         return Looked(found=UidSet(), absent=uids, wait_seconds=0, wanted=word)
 
-    monkeypatch.setattr(worker.copying.copy, "look", blind)
+    monkeypatch.setattr(worker.copying.copy_search, "look", blind)
     # Without the search the copies would be taken for another client's, which would stop the import.
     monkeypatch.setattr(worker.copying.arrivals.Arrivals, "before", lambda *_: ((), UidSet(), 0))
     wires.fill(15)

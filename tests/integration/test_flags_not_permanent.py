@@ -6,7 +6,8 @@ import pytest
 
 import worker.copying.copy
 from tests.integration.in_process_import import InProcessImport, Wires, plain
-from tests.servers.faults import reply
+from tests.servers.faults import preface, reply
+from tests.servers.imap_syntax import Command
 
 #: A keyword is no flag that a person would miss; a folder that takes none does not list it.
 FLAGGED = rb"^APPEND .*Flagged"
@@ -52,3 +53,54 @@ def test_a_later_change_of_it_is_not_asked_for(wires: Wires) -> None:
     assert in_process.mailbox().state == "complete"
     (copy,) = [m for m in wires.new.folder(b"INBOX").messages if m.body == plain(1)]
     assert copy.flags == (), "what it keeps follows"
+
+
+@pytest.mark.parametrize("answer", [b"BAD no flags here", b"NO [CANNOT] no flags here"])
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_folder_that_keeps_no_flags_and_refuses_them_gets_the_mail_without(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, answer: bytes, *, protected: bool
+) -> None:
+    filled(wires)
+    wires.new.folder(b"INBOX").permanentflags = ()
+    wires.destination.faults.add(reply(rb"^APPEND .*\\", answer, times=None))
+    wires.destination.faults.add(reply(rb"^UID STORE", answer, times=None))
+    if not protected:
+        usual = worker.copying.copy.doubtful_flags
+        monkeypatch.setattr(
+            worker.copying.copy, "doubtful_flags", lambda flags, permanent: usual(flags, permanent | {"\\Seen"})
+        )
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end(limit=60)
+    assert (in_process.outcomes() == {"copied": 12}) is protected
+    if protected:
+        assert wires.bodies() == wires.sent()
+        wires.old.folder(b"INBOX").change(1, [b"\\Answered"])
+        in_process.later(100)
+        in_process.to_the_end()
+        assert in_process.mailbox().state == "complete"
+
+
+@pytest.mark.parametrize("now", [(b"\\Seen",), ()])
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_a_folder_keeps_may_change_while_it_is_open(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, now: tuple[bytes, ...], *, protected: bool
+) -> None:
+    """The destination refuses what it kept before: the next attempt opens the folder anew, and is told what it keeps."""
+    if not protected:
+        monkeypatch.setattr(worker.copying.copy, "doubtful_flags", lambda flags, permanent: ())
+    filled(wires)
+    inbox = wires.new.folder(b"INBOX")
+    inbox.permanentflags = (b"\\Seen", b"\\Flagged", b"\\*")
+
+    def changed(command: Command) -> bytes:
+        inbox.permanentflags = now
+        return b"* OK [PERMANENTFLAGS (%b)] changed\r\n" % b" ".join(now)
+
+    wires.destination.faults.add(preface(rb"^APPEND", changed))
+    wires.destination.faults.add(reply(FLAGGED, b"BAD \\Flagged is no flag", times=None))
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end(limit=60)
+    assert (in_process.outcomes() == {"copied": 12}) is protected
+    if protected:
+        assert wires.bodies() == wires.sent()
+        assert list(in_process.noted("keywords_lost")) == [12]

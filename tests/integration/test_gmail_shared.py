@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-import worker.copying.copy
+import worker.copying.copy_search
 import worker.copying.gmail_sharing
 from shared.model import Options
 from shared.model.errors import StoreError
@@ -230,7 +230,7 @@ def test_without_an_intent_a_lost_answer_would_make_second_copies(
     faulty_server: FaultyServer, gmail: Gmail, scripted: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(worker.copying.copy.BatchCopy, "_done", lambda self: UidSet())
+    monkeypatch.setattr(worker.copying.copy_search.CopySearch, "done", lambda *_: UidSet())
     scripted.faults.add(lost_ok(b"^UID COPY", skip=1))
     in_process = moved(faulty_server, scripted)
     with contextlib.suppress(AssertionError, StoreError):

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from shared.mail.answers.fetch_parts import FetchTold
-from tests.integration.in_process_import import InProcessImport, Wires, plain
+from shared.mail.imap.imap_source import ImapSource
+from shared.model.uids import UidSet
+from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
 
 LARGE = plain(77, text="line of a large message\r\n" * 40_000)
@@ -96,3 +98,46 @@ def test_nothing_is_joined_over_a_message_that_was_removed() -> None:
     assert parts.keep(b"* 1 FETCH (", {b"UID": b"5"}, {b"UID"})
     assert parts.known(b"* 1 FETCH (", {b"FLAGS": []}, 0) == {b"UID": b"5", b"FLAGS": []}
     assert parts.known(b"* 1 FETCH (", {b"FLAGS": []}, 1) == {b"FLAGS": []}
+
+
+def one_item_each(text: bytes) -> bytes:
+    """Returns what a command brought with an answer for each item of a message, the UID last."""
+    answers: list[bytes] = []
+    for number, told in re.findall(rb"\* (\d+) FETCH \(((?:[^\r\n{]|\{\d+\}\r\n(?:[^\r\n]+\r\n)*\r\n)*)\)\r\n", text):
+        items = re.findall(
+            rb'(UID \d+|FLAGS \([^)]*\)|INTERNALDATE "[^"]*"|RFC822\.SIZE \d+|BODY\[[^]]*\] \{\d+\}\r\n(?:[^\r\n]+\r\n)*\r\n)',
+            told,
+        )
+        answers += [
+            b"* %b FETCH (%b)\r\n" % (number, item) for item in sorted(items, key=lambda i: i.startswith(b"UID"))
+        ]
+    rest = re.sub(rb"\* \d+ FETCH \((?:[^\r\n{]|\{\d+\}\r\n(?:[^\r\n]+\r\n)*\r\n)*\)\r\n", b"", text)
+    return b"".join(answers) + rest
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_sizes_flags_and_headers_are_joined_too(wires: Wires, monkeypatch: pytest.MonkeyPatch, *, joined: bool) -> None:
+    if not joined:
+        monkeypatch.setattr(FetchTold, "keep", lambda self, line, items, wanted: False)
+    wires.fill(6)
+    in_process = InProcessImport(wires.source, wires.destination)
+    source = ImapSource(in_process.open("source", LOGIN))
+    opened = source.open(b"INBOX")
+    every, flags, told = UidSet.span(1, 6), [("\\Seen",) if uid % 2 else () for uid in range(1, 7)], {}
+    usual = list(source.sightings(every))
+    wires.source.faults.add(rewrite(rb"^UID FETCH", one_item_each))
+    assert (list(source.sightings(every)) == usual) is joined
+    assert (sorted(source.flags(every)) == list(enumerate(flags, start=1))) is joined
+    sizes = list(source.sizes(opened, told=told.__setitem__))
+    assert (sizes == [(seen.uid, seen.size_bytes) for seen in usual]) is joined
+    assert (told == dict(enumerate(flags, start=1))) is joined
+    source.abort()
+
+
+def test_copies_are_recognised_by_what_is_told_in_several_answers(wires: Wires) -> None:
+    wires.fill(6)
+    InProcessImport(wires.source, wires.destination).to_the_end()
+    wires.source.faults.add(rewrite(rb"^UID FETCH \S+ \(UID (?!.*BODY\.PEEK\[\])", one_item_each))
+    in_process = InProcessImport(wires.source, wires.destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"already_present": 6}

@@ -59,6 +59,10 @@ CHECK_NETWORK_MAILHAUL_GOES_ON: Final = Phrase(
     "check_network_mailhaul_goes_on",
     "check host, port and firewall; mailhaul goes on by itself when the server answers",
 )
+CHECK_NETWORK_THEN_RETRY: Final = Phrase(
+    "check_network_then_retry",
+    "check host, port and firewall; when the server answers: mailhaul retry {id}",
+)
 FOLDER_MAY_NOT_BE_OPENED: Final = Phrase(
     "folder_may_not_be_opened",
     "the server does not let this folder be opened; see its words, then: mailhaul retry {id}",
@@ -379,6 +383,8 @@ def judge(
         how, again = Disposition.WAIT, 0.0
         delay = min(LOOK_SECONDS * 2 ** min(times, 10), LOOK_MOST_SECONDS)
         hold = LOOK_HOLD if isinstance(error, errors.Unreachable) else ""
+    if how is Disposition.PARK and isinstance(error, errors.Unreachable) and not again:
+        advice = own or CHECK_NETWORK_THEN_RETRY.says(id="IMPORT")  # it was tried for ten minutes, and is not any more
     if how is Disposition.AGAIN and progressed and not row.attempts:
         how = Disposition.WAIT
     return Verdict(

@@ -31,6 +31,9 @@ def _unlisted(flags: Sequence[str], permanent: frozenset[str]) -> tuple[str, ...
 
 
 def doubtful_flags(flags: Sequence[str], permanent: frozenset[str]) -> tuple[str, ...]:
-    """Returns those flags for which the destination may refuse the message: keywords, and what PERMANENTFLAGS leaves out."""
-    unlisted = _unlisted(flags, permanent)
+    """Returns those flags for which the destination may refuse the message: keywords, and what PERMANENTFLAGS leaves out.
+
+    Where it lists none, that is each of them: the folder may keep all, or none.
+    """
+    unlisted = _unlisted(flags, permanent) if permanent else flags
     return tuple(flag for flag in flags if not flag.startswith("\\") or flag in unlisted)

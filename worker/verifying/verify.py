@@ -23,7 +23,7 @@ from shared.folders.tree import selectable
 from shared.mail import KnownStatus, MailDestination, MailSession, MailSource, Sighting
 from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Options, Tally
 from shared.model.choices import Verification
-from shared.model.errors import FolderChanged, FolderRefused
+from shared.model.errors import ControlRequested, FolderChanged, FolderRefused, MailError
 from shared.model.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Outcome, Wish
@@ -108,54 +108,82 @@ class MailboxVerification:
         if (late := self._late_seconds([folder for folder, _ in folders])) > 0:
             return InDoubt(seconds=late)
         self._lost = any(tally[Outcome.ALREADY_PRESENT] for _, tally in folders)
-        audits = []
-        if folders:
-            destination = self._sessions.destination(self._lease.mailbox)
-            folders = self._without_deleted(destination, folders)
-            names = [folder.destination_name for folder, _ in folders]
-            statuses = counted_again(
-                destination, names, self._planned, self._lease.mailbox.mailbox_id, time.monotonic()
-            )
-            for (folder, tally), status in zip(folders, statuses, strict=True):
-                stop_on(self._wish())
-                taken = len(folder.released) + tally.moved + tally.removed
-                ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - taken
-                if folder.gone_at_source and _is_another(destination, folder, status, ours):
-                    audits.append(self._given_up(folder))
-                    continue
-                if folder.remade < MOST_REMADE and _is_another(destination, folder, status, ours):
-                    raise FolderChanged(Side.DESTINATION, WAS_REMOVED_OR_RECREATED.says(folder=folder.display))
-                if isinstance(status, Exception):
-                    raise status
-                seen = _seen(folder, status)
-                # Messages that are back at the source, although their copies were removed with them.
-                back = folder.deleted_too - folder.deleted
-                if seen == folder.verified and self._mode == Verification.DEFAULT and not back:
-                    continue
-                told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
-                told = told or tally.moved or tally.removed > len(folder.taken_away)
-                # More messages than ours came since the folder was planned: delivered mail, or second copies.
-                more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - taken
-                looked = folder.unchecked or folder.doubts or status.messages < ours or more or back
-                if self._mode != Verification.DEFAULT or looked or told:
-                    # The folder holds fewer messages than the ledger says, and it is unknown which are missing: all are
-                    # looked at.
-                    thorough = self._mode != Verification.DEFAULT or status.messages < ours or bool(back)
-                    notes = self._store.notes(folder.folder_id) if told else []
-                    audits.append(self._folder(destination, folder, thorough, more or bool(tally.doubled), notes))
-                else:
-                    audits.append(Audit(folder_id=folder.folder_id, verified=seen, removed=len(folder.taken_away)))
+        audits: list[Audit] = []
+        try:
+            if folders:
+                folders = self._without_deleted(self._sessions.destination(self._lease.mailbox), folders)
+                audits.extend(self._audits(folders, audits))
+        except (ControlRequested, MailError):
+            if self._lasts and self._wish() is not Wish.LOST:
+                self._store.audit(self._lease, self._with_digests(audits))
+            raise
         if self._comparison:
             self._comparison.tell()
-        audits = [replace(one, digests={**self._digests.get(one.folder_id, {}), **one.digests}) for one in audits]
-        self._store.audit(self._lease, self._placed(audits, [folder for folder, _ in folders]))
+        self._store.audit(self._lease, self._placed(self._with_digests(audits), [folder for folder, _ in folders]))
         return Finished()
+
+    def _audits(self, folders: Sequence[tuple[Folder, Tally]], found: Sequence[Audit]) -> Iterator[Audit]:
+        """Yields the audit of each folder that is compared. `found` are those that it has yielded."""
+        destination = self._sessions.destination(self._lease.mailbox)
+        names = [folder.destination_name for folder, _ in folders]
+        statuses = counted_again(destination, names, self._planned, self._lease.mailbox.mailbox_id, time.monotonic())
+        for (folder, tally), status in zip(folders, statuses, strict=True):
+            self._stop_between(found)
+            taken = len(folder.released) + tally.moved + tally.removed
+            ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - taken
+            if folder.gone_at_source and _is_another(destination, folder, status, ours):
+                yield self._given_up(folder)
+                continue
+            if folder.remade < MOST_REMADE and _is_another(destination, folder, status, ours):
+                raise FolderChanged(Side.DESTINATION, WAS_REMOVED_OR_RECREATED.says(folder=folder.display))
+            if isinstance(status, Exception):
+                raise status
+            seen = _seen(folder, status)
+            # Messages that are back at the source, although their copies were removed with them.
+            back = folder.deleted_too - folder.deleted
+            if seen == folder.verified and self._mode == Verification.DEFAULT and not back:
+                continue
+            told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
+            told = told or tally.moved or tally.removed > len(folder.taken_away)
+            # More messages than ours came since the folder was planned: delivered mail, or second copies.
+            more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - taken
+            looked = folder.unchecked or folder.doubts or status.messages < ours or more or back
+            if self._mode != Verification.DEFAULT or looked or told:
+                # The folder holds fewer messages than the ledger says, and it is unknown which are missing: all are
+                # looked at.
+                thorough = self._mode != Verification.DEFAULT or status.messages < ours or bool(back)
+                notes = self._store.notes(folder.folder_id) if told else []
+                yield self._folder(destination, folder, thorough, more or bool(tally.doubled), notes)
+            else:
+                yield Audit(folder_id=folder.folder_id, verified=seen, removed=len(folder.taken_away))
+
+    @property
+    def _lasts(self) -> bool:
+        """Tells whether the next attempt goes on behind the folders that were compared.
+
+        Who asks for more than is due has everything compared, and what users took away is told with the whole mailbox.
+        """
+        return self._mode == Verification.DEFAULT and not (self._departures or self._sent_again)
+
+    def _stop_between(self, found: Sequence[Audit]) -> None:
+        """Stops between two folders as is wanted, and gives way to another import where the attempt got on."""
+        stop_on(self._wish() if found and self._lasts else self._firm_wish())
+
+    def _firm_wish(self) -> Wish:
+        """Returns what is wanted, apart from another import's share: inside of a folder all of it would be read again."""
+        wish = self._wish()
+        return Wish.RUN if wish is Wish.YIELD else wish
+
+    def _with_digests(self, audits: Iterable[Audit]) -> list[Audit]:
+        return [replace(one, digests={**self._digests.get(one.folder_id, {}), **one.digests}) for one in audits]
 
     def _without_deleted(
         self, destination: MailDestination, folders: Sequence[tuple[Folder, Tally]]
     ) -> list[tuple[Folder, Tally]]:
         """Removes the copies of what was deleted at the source, where the operator asked for it."""
-        following = DeletionsFollowing(self._lease, self._store, destination, self._tell, lambda: stop_on(self._wish()))
+        following = DeletionsFollowing(
+            self._lease, self._store, destination, self._tell, lambda: stop_on(self._firm_wish())
+        )
         changed = following.run(folders, self._options)
         self._digests = following.digests
         return [(changed.get(folder.folder_id, folder), tally) for folder, tally in folders]
@@ -185,12 +213,12 @@ class MailboxVerification:
 
     def _counted(self, sightings: Iterable[Sighting]) -> Iterable[Sighting]:
         """Passes the same messages on. Where every message is read whole, counts them and stops as the operator wants."""
-        return while_wanted(self._wish, self._comparison.counted(sightings)) if self._comparison else sightings
+        return while_wanted(self._firm_wish, self._comparison.counted(sightings)) if self._comparison else sightings
 
     def _whole(self, session: MailSession, uids: Iterable[int]) -> dict[int, Sighting]:
         """Reads these messages whole, and returns them by UID. Raises `ControlRequested`."""
         read = session.sightings(UidSet.of(uids), full=True)
-        return {seen.uid: seen for seen in while_wanted(self._wish, read)}
+        return {seen.uid: seen for seen in while_wanted(self._firm_wish, read)}
 
     def _late_seconds(self, folders: Sequence[Folder]) -> float:
         """Returns how long the first copy of a message that was sent again may still arrive.
@@ -216,7 +244,7 @@ class MailboxVerification:
         notes: list[Note] = []
         checked = []
         for entry in entries:
-            stop_on(self._wish())
+            stop_on(self._firm_wish())
             pairs = [pair for record in entry.records for pair in record.pairs() if pair[0] not in folder.released]
             if entry.checked and not thorough:
                 pairs = [(uid, to) for uid, to in pairs if uid in told.uids]

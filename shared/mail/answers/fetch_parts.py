@@ -7,7 +7,7 @@ nothing is joined over that.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from shared.mail.answers.fetch_answer import uid_of
@@ -36,6 +36,16 @@ class FetchTold:
             self._bytes, self._removed = 0, removed
         earlier = self._parts.get(_number(line)) if self._parts else None
         return {**earlier, **items} if earlier else items
+
+    def joined(
+        self, line: bytes, items: dict[bytes, Value], removed: int, whole: Callable[[Collection[bytes]], bool]
+    ) -> dict[bytes, Value] | None:
+        """Returns `known`, or None where these are not all items that are wanted of a message: they are kept then."""
+        items = self.known(line, items, removed)
+        if whole(items):
+            self.drop(line)
+            return items
+        return None if self.keep(line, items, items) else items
 
     def keep(self, line: bytes, items: dict[bytes, Value], wanted: Collection[bytes]) -> bool:
         """Keeps those items that are `wanted` of a message that is not told whole. Returns False where there is no room."""

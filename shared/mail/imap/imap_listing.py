@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
 from shared.mail import FlagsTold, KnownStatus
 from shared.mail.answers.bounds import MOST_MESSAGES, MOST_RANGES
 from shared.mail.answers.fetch_answer import flags_of, split_flags, uid_of
+from shared.mail.answers.fetch_parts import FetchTold
 from shared.mail.answers.grammar import flags_in
 from shared.mail.answers.message_limit import cut_short
 from shared.mail.answers.responses import search_tag, searched_uids
-from shared.mail.answers.tokens import Unreadable
+from shared.mail.answers.tokens import Unreadable, Value
 from shared.mail.imap.flights import PIECE, Asked, fetch, raise_first, written
 from shared.mail.imap.imap_mailbox import ImapSession
 from shared.mail.transport.conversation import Tagged
@@ -109,11 +110,21 @@ class ListingSession(ImapSession):
         found: dict[int, int] = {}
         unsized: set[int] = set()
         missing: set[int] = set()
+        parts, wanted = FetchTold(), (b"UID", b"RFC822.SIZE", *((b"FLAGS",) if told else ()))
 
         def whole(below: int) -> Iterator[tuple[Uid, int]]:
             """Yields the messages below everything that is still to come."""
             for uid in sorted(uid for uid in found if uid < below):
                 yield Uid(uid), found.pop(uid)
+
+        def take(uid: int, size: int | None, raw: bytes | None) -> None:
+            if told and raw is not None and uid in missing:
+                told(Uid(uid), flags_in(raw)[0])
+            if size is None:
+                unsized.add(uid)
+            elif uid in missing:
+                missing.discard(uid)
+                found[uid] = size
 
         for tag, window in self._flights(windows, items, missing, refused):
             yield from whole(window.low)
@@ -128,37 +139,28 @@ class ListingSession(ImapSession):
                             told(Uid(uid), flags_in(usual[2])[0])
                 if (line := next(lines, None)) is None:
                     break
-                if (one := self._size_in(line, refused)) is None:
-                    continue
-                uid, size, raw = one
-                if told and raw is not None and uid in missing:
-                    told(Uid(uid), flags_in(raw)[0])
-                if size is None:
-                    unsized.add(uid)
-                elif uid in missing:
-                    missing.discard(uid)
-                    found[uid] = size
+                if (one := self._size_in(line, refused, parts, wanted)) is not None:
+                    take(*one)
+            for rest in parts.rest(missing.intersection(window)):
+                take(*_size_of(rest))
             for uid in [uid for uid in unsized if uid in missing and uid in window]:
                 missing.discard(uid)  # the message is shown, and nothing is said of its size
                 found[uid] = 0
         yield from whole(MAX_UID + 1)
 
-    def _size_in(self, line: bytes, refused: list[MailError]) -> tuple[int, int | None, bytes | None] | None:
+    def _size_in(
+        self, line: bytes, refused: list[MailError], told: FetchTold | None = None, wanted: Collection[bytes] = ()
+    ) -> tuple[int, int | None, bytes | None] | None:
         """Returns (UID, size, flags) of one answer, or None for any other line, which is dealt with.
 
-        A size or flags that are not told are None.
+        A size or flags that are not told are None. `told` and `wanted` as for `_small_items`.
         """
         if usual := _SIZE_AND_FLAGS.fullmatch(line):
             return int(usual[1]), int(usual[3]), usual[2]
         if usual := _SIZE.fullmatch(line):
             return int(usual[1] or usual[4]), int(usual[2] or usual[3]), None
-        items = self._small_items(line, refused)
-        if items is None:
-            return None
-        value = items.get(b"RFC822.SIZE")
-        size = int(value) if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 else None
-        flags = flags_of(items)
-        return uid_of(items), size, None if flags is None else b" ".join(split_flags(flags)[0])
+        items = self._small_items(line, refused, told, wanted)
+        return None if items is None else _size_of(items)
 
     # -- SEARCH
 
@@ -323,6 +325,14 @@ class ListingSession(ImapSession):
                     raise error
                 todo += [half for half in part.take(len(part) // 2)[::-1] if half and len(part) > 1]
         return found
+
+
+def _size_of(items: dict[bytes, Value]) -> tuple[int, int | None, bytes | None]:
+    """Returns (UID, size, flags); None for what is not told."""
+    value = items.get(b"RFC822.SIZE")
+    size = int(value) if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 else None
+    flags = flags_of(items)
+    return uid_of(items), size, None if flags is None else b" ".join(split_flags(flags)[0])
 
 
 def _text(uids: UidSet) -> bytes:

@@ -6,7 +6,7 @@ A million messages are asked for in windows of UIDs and read as a stream: one wi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
 from shared.content.fingerprint import (
@@ -27,6 +27,7 @@ from shared.folders.gmail import EXTENSION, keywords
 from shared.mail import FlagsTold, Sighting
 from shared.mail.answers.bounds import most_body
 from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, size_of, split_flags, uid_of
+from shared.mail.answers.fetch_parts import FetchTold
 from shared.mail.answers.grammar import clean_text, flags_in
 from shared.mail.answers.internaldate import parse_internaldate
 from shared.mail.answers.tokens import LITERAL, Value
@@ -102,13 +103,14 @@ class LookingSession(ListingSession):
             asked += b" (CHANGEDSINCE %d)" % changed_since
         missing: set[int] = set()
         refused: list[MailError] = []
+        told, wanted = FetchTold(), (b"UID", *asked[5 : asked.index(b")")].split())
         self._stay()
         for tag, _ in self._flights(written(uids.pieces(WINDOW)), asked, missing, refused):
             for line in self._lines_until(tag):
                 if usual := _FLAGS.fullmatch(line):
                     uid, raw = int(usual[1]), usual[2]
                 else:
-                    items = self._small_items(line, refused)
+                    items = self._small_items(line, refused, told, wanted)
                     flags = flags_of(items) if items else None
                     if items is None or flags is None:
                         continue
@@ -130,11 +132,16 @@ class LookingSession(ListingSession):
             items = _SIGHTING_WITH % (text if text_bytes else b"BODY.PEEK[]")
         missing: set[int] = set()
         refused: list[MailError] = []
+        told = None if full else FetchTold()
         self._stay()
-        for tag, _ in self._flights(written(uids.pieces(PIECE)), items, missing, refused, all_exist=True):
+        for tag, piece in self._flights(written(uids.pieces(PIECE)), items, missing, refused, all_exist=True):
             for line in self._lines_until(tag):
-                seen = self._sight(line, refused, full=full, part=bool(text_bytes))
+                seen = self._sight(line, refused, full=full, part=bool(text_bytes), told=told)
                 if seen is not None and seen.uid in missing:
+                    missing.discard(seen.uid)
+                    yield seen
+            for rest in told.rest(missing.intersection(piece)) if told else ():
+                if (seen := _header_sighting(rest)) is not None:
                     missing.discard(seen.uid)
                     yield seen
         raise_first(refused)
@@ -177,7 +184,7 @@ class LookingSession(ListingSession):
                 if line is None:
                     break
                 shown: dict[int, tuple[str, ...]] = {}
-                seen = self._sight(line, refused, full=False, told=shown.__setitem__)
+                seen = self._sight(line, refused, full=False, flagged=shown.__setitem__)
                 if seen is not None and seen.uid in missing:
                     missing.discard(seen.uid)
                     if told and seen.uid in shown:
@@ -194,7 +201,14 @@ class LookingSession(ListingSession):
         """Sends the command that opens the folder, where it can be sent before its turn."""
 
     def _sight(
-        self, line: bytes, refused: list[MailError], *, full: bool, part: bool = False, told: FlagsTold | None = None
+        self,
+        line: bytes,
+        refused: list[MailError],
+        *,
+        full: bool,
+        part: bool = False,
+        told: FetchTold | None = None,
+        flagged: FlagsTold | None = None,
     ) -> Sighting | None:
         if not FETCH.match(line):
             self._talk.take_line(line)
@@ -208,8 +222,8 @@ class LookingSession(ListingSession):
                 self._wire.read(int(found[1]), LINE_LIMIT)
                 rest = self._wire.readline()
             self._wire.progress()
-            if told and usual[2] is not None:
-                told(Uid(int(usual[1])), flags_in(usual[2])[0])
+            if flagged and usual[2] is not None:
+                flagged(Uid(int(usual[1])), flags_in(usual[2])[0])
             return _sighting(int(usual[1]), int(usual[3]), usual[4], start)
         canonical = Canonical() if full else None
         start, length, read = b"", 0, set[bytes]()
@@ -239,11 +253,14 @@ class LookingSession(ListingSession):
             return None
         self._wire.progress()
         items = answer.items()
+        if told is not None:
+            joined = told.joined(line, items, self._talk.expunged, _is_sighting)
+            return None if joined is None else _header_sighting(joined)
         values = {key: v for key, v in items.items() if key.startswith(b"BODY[") and isinstance(v, bytes)}
         if not values:
             return None  # expunged meanwhile: BODY[] NIL
-        if told and (flags := flags_of(items)) is not None:
-            told(Uid(uid_of(items)), flags_in(b" ".join(split_flags(flags)[0]))[0])
+        if flagged and (flags := flags_of(items)) is not None:
+            flagged(Uid(uid_of(items)), flags_in(b" ".join(split_flags(flags)[0]))[0])
         for value in (value for key, value in values.items() if key not in read):  # quoted strings
             start, length = start or value, length + len(value)
             if canonical:
@@ -259,6 +276,19 @@ class LookingSession(ListingSession):
             canonical,
             certain,
         )
+
+
+def _is_sighting(told: Collection[bytes]) -> bool:
+    return {b"UID", b"RFC822.SIZE", b"INTERNALDATE"}.issubset(told) and any(key.startswith(b"BODY[") for key in told)
+
+
+def _header_sighting(items: dict[bytes, Value]) -> Sighting | None:
+    """Returns what these items of a message tell; None without a header: it was expunged meanwhile."""
+    start = next((v for key, v in items.items() if key.startswith(b"BODY[") and isinstance(v, bytes)), None)
+    date = items.get(b"INTERNALDATE")
+    if start is None:
+        return None
+    return _sighting(uid_of(items), max(0, size_of(items)), date if isinstance(date, bytes) else None, start)
 
 
 def _sighting(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from shared.mail.answers.bounds import LARGEST_BYTES, UNREADABLE_ANSWERS
 from shared.mail.answers.fetch_answer import FETCH, UNFINISHED, FetchAnswer, uid_of
+from shared.mail.answers.fetch_parts import FetchTold
 from shared.mail.answers.grammar import clean_text
 from shared.mail.answers.tokens import LITERAL, Unreadable, Value
 from shared.mail.imap.flights import FlyingSession
@@ -63,10 +64,13 @@ class ReadingSession(FlyingSession):
             else:
                 yield line
 
-    def _small_items(self, line: bytes, refused: list[MailError]) -> dict[bytes, Value] | None:
+    def _small_items(
+        self, line: bytes, refused: list[MailError], told: FetchTold | None = None, wanted: Collection[bytes] = ()
+    ) -> dict[bytes, Value] | None:
         """Returns the items of one FETCH answer whose literals are all small; None for any other line.
 
-        Any other line is dealt with. An answer that makes no sense is added to `refused`.
+        Any other line is dealt with. An answer that makes no sense is added to `refused`. With `told`, an answer that has not all
+        of the `wanted` items is kept there until they are told.
         """
         if not FETCH.match(line):
             self._talk.take_line(line)
@@ -79,7 +83,10 @@ class ReadingSession(FlyingSession):
             self._hold(error, refused)
             return None
         self._wire.progress()
-        return answer.items()
+        items = answer.items()
+        if told is None:
+            return items
+        return told.joined(line, items, self._talk.expunged, lambda known: all(one in known for one in wanted))
 
     def _literals(self, answer: FetchAnswer, line: bytes, *, goes_on: bool = False) -> Iterator[int]:
         """Yields the sizes of the literals in the answer that begins with `line` (`goes_on`: that goes on with it).

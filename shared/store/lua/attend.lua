@@ -65,8 +65,8 @@ if moved and moved[1] and now - tonumber(moved[3] or '0') <= GIVES_WAY_NO_MORE_M
 end
 -- An import has work and fewer lanes than its share, while lanes of another stay at units that do not end. One of this process
 -- gives way, of an import that has more than its share: the one that has been at its batch longest; where none is at a batch, the one
--- that has planned longest, since a plan looks at its folders once more before it goes on. A verification would begin anew, and is
--- not stopped. Another does so when the first helped; where it did not, the import has its reasons, such as
+-- that has planned longest, since a plan looks at its folders once more before it goes on; else the one that has verified longest,
+-- which may compare the folder at hand once more. Another does so when the first helped; where it did not, the import has its reasons, such as
 -- a limit, and nobody is stopped in vain for a minute: that is remembered, though the import have its share meanwhile.
 local told = redis.call('EXISTS', P .. 'starving') == 1
 if not told and not several_imports() then return words end
@@ -99,7 +99,7 @@ for _, i in ipairs(starving) do
     for n = 1, #words do
       local m, term = mailboxes[n], tonumber(ARGV[3 * n + 8])
       local h = words[n] == 'run' and redis.call('HMGET', mailbox_key(m), 'import', 'wave') or {}
-      local rank = h[1] and ({copy = 0, plan = 1})[redis.call('HGET', unit_key(ARGV[3 * n + 7]), 'kind')]
+      local rank = h[1] and ({copy = 0, plan = 1, verify = 2})[redis.call('HGET', unit_key(ARGV[3 * n + 7]), 'kind')]
       if rank and over_share(s, h[1]) and (not chosen or rank < first or (rank == first and term < oldest))
         and tonumber(redis.call('HGET', P .. 'orders', h[1] .. ':' .. (h[2] or '')) or '0') >= order[i] then
         first, oldest, chosen = rank, term, n

@@ -18,7 +18,7 @@ GIVES_WAY_NO_MORE_MS = 10_000
 #: that was in vain; and for which none does then, ms.
 STARVES_MS, NEXT_STARVED_MS, HELPS_MS, IN_VAIN_MS = 5_000, 2_000, 20_000, 60_000
 #: The kinds of units that give way to another import, in the order in which they do.
-_GIVE_WAY = (UnitKind.COPY, UnitKind.PLAN)
+_GIVE_WAY = (UnitKind.COPY, UnitKind.PLAN, UnitKind.VERIFY)
 
 
 def share_out(rows: Rows, leases: Sequence[Lease], words: list[Wish]) -> None:
@@ -45,7 +45,10 @@ def share_out(rows: Rows, leases: Sequence[Lease], words: list[Wish]) -> None:
 
 
 def _longest(rows: Rows, leases: Sequence[Lease], words: Sequence[Wish], shares: Shares, order: int) -> int | None:
-    """Returns which of these lanes, of an import that has more than its share, has been longest at a batch, or else at a plan."""
+    """Returns which of these lanes has been longest at a batch, else at a plan, else at a verification.
+
+    Its import has more than its share.
+    """
     found = []
     for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
         if word is Wish.RUN and lease.unit.kind in _GIVE_WAY:

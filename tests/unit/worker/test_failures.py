@@ -53,6 +53,15 @@ def test_a_server_that_stays_away_parks_the_mailbox_but_not_a_look_at_it() -> No
     assert refused.how is Disposition.PARK, "a person has to act"
 
 
+def test_the_advice_says_whether_it_is_tried_again_by_itself() -> None:
+    last = _before("source_unreachable", UNREACHABLE_TIMES - 1)
+    parked, goes_on = "when the server answers: mailhaul retry", "goes on by itself when the server answers"
+    assert goes_on in judge(_AWAY, 1).advice
+    assert parked in judge(_AWAY, 1, last).advice
+    assert goes_on in judge(_AWAY, 1, last, patient=True).advice
+    assert goes_on in judge(_AWAY, 1, last, kind=UnitKind.LOOK).advice
+
+
 def test_a_pass_after_a_look_is_tried_again_by_itself() -> None:
     last = _before("source_unreachable", UNREACHABLE_TIMES - 1)
     assert judge(_AWAY, 1, last).again_seconds == 0
