@@ -1,4 +1,8 @@
-"""`make audit`: exit code 0 when all is well, 1 when something was found, 2 when something could not be looked at."""
+"""`make audit`: exit code 0 when all is well, 1 when something was found, 2 when something could not be looked at.
+
+Something that was found and something that could not be looked at is 1, and the last line names both. Of these codes
+`make` itself makes 2; `.tools/audit/bin/python -m deploy.audit` gives them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +22,11 @@ from deploy.audit.parts import shipped, strange_licences
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "deploy" / "requirements.lock"
 OUT = ROOT / "artifacts" / "audit"
+#: An answer of a tool is waited for so long, seconds: pip-audit asks for each package, and waits for each that does not answer.
+PATIENCE = 300
 #: A tool of this environment.
 TOOLS = Path(sys.executable).parent
+WITHOUT_NETWORK = "give AUDIT_ADVISORIES=FILE (the PyPI export of osv.dev), or run it where pypi.org is reached"
 
 
 class Unchecked(Exception):
@@ -27,7 +35,13 @@ class Unchecked(Exception):
 
 def run(*command: str | Path) -> str:
     """Returns what a tool prints; the tool says by its exit code that it found something."""
-    done = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True)
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    except FileNotFoundError:
+        raise Unchecked(f"{Path(words[0]).name} is not there: the tools are installed over the network") from None
+    except subprocess.TimeoutExpired:
+        raise Unchecked(f"{Path(words[0]).name} did not answer in {PATIENCE} s") from None
     if not done.stdout.strip():
         raise Unchecked((done.stderr.strip().splitlines() or ["the tool said nothing"])[-1][:300])
     return done.stdout
@@ -35,6 +49,9 @@ def run(*command: str | Path) -> str:
 
 def parts(policy: dict[str, Any]) -> list[str]:
     """Writes the SBOM; names licences that nobody allowed, and packages of the lock that are not installed."""
+    python = ROOT / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise Unchecked("there is no .venv: `make setup` prepares it")
     made = run(
         TOOLS / "cyclonedx-py",
         "environment",
@@ -43,7 +60,7 @@ def parts(policy: dict[str, Any]) -> list[str]:
         "--output-reproducible",
         "--of",
         "JSON",
-        ROOT / ".venv" / "bin" / "python",
+        python,
     )
     packages = pinned(LOCK.read_text())
     document = shipped(json.loads(made), packages)
@@ -75,30 +92,30 @@ def advisories(policy: dict[str, Any]) -> list[str]:
     packages = pinned(LOCK.read_text())
     if given := os.environ.get("AUDIT_ADVISORIES"):
         try:
-            found = concerning(read_advisories(Path(given)), packages)
-        except (OSError, ValueError) as error:
+            known = [
+                one for one in read_advisories(Path(given)) if any(_of_pypi(part) for part in one.get("affected", ()))
+            ]
+            found = concerning(known, packages)
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, zipfile.BadZipFile) as error:
             raise Unchecked(f"{given} cannot be read: {error}") from None
+        if not known:
+            raise Unchecked(f"{given} holds no advisory about PyPI")
+        latest = max(str(one.get("modified", "")) for one in known)[:10] or "an unknown day"
+        print(f"             {len(known):,} advisories up to {latest}, {len(packages)} packages")
     else:
-        told = json.loads(
-            run(
-                TOOLS / "pip-audit",
-                "-r",
-                LOCK,
-                "--require-hashes",
-                "--disable-pip",
-                "-f",
-                "json",
-                "--progress-spinner",
-                "off",
-            )
-        )
+        command = (TOOLS / "pip-audit", "-r", LOCK, "--require-hashes", "--disable-pip", "-f", "json")
+        try:
+            told = json.loads(run(*command, "--progress-spinner", "off", "--timeout", "10"))
+        except Unchecked as why:
+            raise Unchecked(f"{why}; {WITHOUT_NETWORK}") from None
         found, skipped = by_pip_audit(told)
         if skipped:
-            raise Unchecked(
-                f"the index here has no advisories for {len(skipped)} of {len(packages)} packages; give AUDIT_ADVISORIES=FILE "
-                "(the PyPI export of osv.dev), or run it where pypi.org is reached"
-            )
+            raise Unchecked(f"no advisories here for {len(skipped)} of {len(packages)} packages; {WITHOUT_NETWORK}")
     return [f"{name}: {', '.join(which)}" for name, which in found.items() if name not in policy["advisories"]]
+
+
+def _of_pypi(affected: Any) -> bool:
+    return bool(affected["package"]["ecosystem"] == "PyPI")
 
 
 def by_pip_audit(told: dict[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
@@ -122,19 +139,26 @@ def main() -> int:
     """Runs all steps, whatever the others found."""
     policy = tomllib.loads((Path(__file__).with_name("policy.toml")).read_text())
     OUT.mkdir(parents=True, exist_ok=True)
-    worst = 0
+    unchecked, bad = list[str](), list[str]()
     for name, step in STEPS.items():
         try:
             found = step(policy)
         except Unchecked as reason:
             print(f"NOT CHECKED  {name}: {reason}")
-            worst = worst or 2
+            unchecked.append(name)
             continue
         print(f"{'FOUND' if found else 'well ':<12} {name}")
         for line in found:
             print(f"             {line}")
-        worst = 1 if found else worst
-    return worst
+        if found:
+            bad.append(name)
+    print(f"audit: {len(STEPS) - len(unchecked)} of {len(STEPS)} looked at", end="")
+    print(
+        f"; found: {', '.join(bad)}" if bad else "",
+        f"; not checked: {', '.join(unchecked)}" if unchecked else "",
+        sep="",
+    )
+    return 1 if bad else 2 if unchecked else 0
 
 
 if __name__ == "__main__":

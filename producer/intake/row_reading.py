@@ -13,6 +13,7 @@ from producer.intake.endpoints import parse_endpoint
 from producer.intake.headings import NAMES
 from producer.intake.manifest_row import Limits, Row
 from producer.intake.sheet import TOO_LONG, Cell, RowError
+from shared.folders.names import DIRECTIONS
 from shared.model import Endpoint, folded, server_key
 from shared.model.errors import UsageError
 from shared.model.waves import MOST_NAME, MOST_PRIORITY, is_name
@@ -61,7 +62,9 @@ _SHEET_ERRORS: Final = frozenset(
 COLUMN: Final = Phrase("row_of_one_column", "{num} column instead of {width}")
 COLUMNS: Final = Phrase("row_of_columns", "{num} columns instead of {width}")
 MISSING: Final = Phrase("value_missing", "is missing")
-CONTROL: Final = Phrase("value_unprintable", "holds a control character (a line break, tab or NUL)")
+CONTROL: Final = Phrase(
+    "value_unprintable", "holds a control character (a line break, tab, NUL, or one that turns text round)"
+)
 NAME: Final = Phrase("value_no_name", "must be at most {num} printable characters, without spaces around them")
 PRIORITY: Final = Phrase("value_no_priority", "is not a whole number from -{num} to {most_num}; 0 is usual")
 QUOTA: Final = Phrase("value_no_quota", 'is not a size: write megabytes ("500") or a unit ("2 GB")')
@@ -143,7 +146,8 @@ class RowReading:
             self._wrong(line, column, TOO_LONG.says(num=self._limits.value_characters))
         elif not text.isprintable():
             kinds = {unicodedata.category(char) for char in text}
-            if kinds & {"Cc", "Cs", "Zl", "Zp"}:
+            # A login that turns the text behind it round is read as another one (RFC 8265 §3.3 has none either).
+            if kinds & {"Cc", "Cs", "Zl", "Zp"} or ("login" in column and not DIRECTIONS.isdisjoint(text)):
                 self._wrong(line, column, CONTROL.says())
             elif column:
                 self._odd[INVISIBLE.says(field=column)].append(line)

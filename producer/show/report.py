@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,9 @@ UNWRITABLE: Final = Phrase("report_folder_unwritable", "{path} cannot be written
 
 #: Characters that begin a formula in some program, including the full-width forms (which are normalised on import).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
+_BLANKS = " \u00a0\u3000"
+#: Where a spreadsheet takes semicolons or tabs for the ends of cells, as in most of Europe, a cell begins inside a text.
+_NEXT_CELL = re.compile(rf"([;\t\r\n][\"'{_BLANKS}]*+)(?=[{re.escape(''.join(FORMULA))}])")
 RESULTS = (
     "row",
     "login",
@@ -91,8 +95,8 @@ def safe_cell(value: object) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
-    text = str(value).replace("\0", "")
-    return f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(FORMULA) else text
+    text = _NEXT_CELL.sub(r"\1'", str(value).replace("\0", ""))
+    return f"'{text}" if text.lstrip(_BLANKS).startswith(FORMULA) else text
 
 
 #: The mailboxes of an import, read anew with each call, so that none has to be kept.

@@ -18,7 +18,7 @@ _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _PARTS = re.compile(r"[\x20-\x25\x27-\x7e]+|&|[^\x20-\x7e]+")
 _NUMBER = re.compile("([0-9]+)")
 #: Characters that turn or break the line they are shown in.
-_DIRECTIONS = frozenset("\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def decode_name(raw: bytes) -> str:
@@ -154,7 +154,7 @@ def _unshift(found: re.Match[str]) -> str:
 
 
 def _shown(char: str) -> str:
-    if unicodedata.category(char) not in ("Cc", "Cs") and char not in _DIRECTIONS:
+    if unicodedata.category(char) not in ("Cc", "Cs") and char not in DIRECTIONS:
         return char
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:  # an octet that was no UTF-8

@@ -24,8 +24,12 @@ _SECRET_KEY = re.compile(r"passw|secret|token|credential|authorization|cookie|ap
 _URL_PASSWORD = re.compile(r"(?<=://)(?=[^/@\s]*+@)[^/@\s]*:[^/@\s]*")
 _ADDRESS = re.compile(r"(?<![^\s@<>()\[\]\"',;:=*/])[^\s@<>()\[\]\"',;:=*/]++@[^\s@<>()\[\]\"',;:=/]+")
 _ADDRESS_KEYS = frozenset({"login", "source_login", "destination_login", "address"})
-#: C0, DEL, C1, and characters that turn or break a line: a terminal or a log reader might act on any of these.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: C0, DEL, C1, and characters that turn or break a line, or that nobody sees: a terminal or a log reader might act on any of
+#: these, and a reader take one text for another. Joiners stay (U+200C, U+200D): words and pictures are written with them.
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e007f]"
+)
 #: Keys whose text is laid out in lines here.
 _MANY_LINES = frozenset({"exception", "stack"})
 

@@ -309,3 +309,5 @@ def test_of_a_webhook_only_the_host_is_shown() -> None:
     assert target.shown == "hooks.slack.example"
     assert "secret-canary" not in repr(target)
     assert json.dumps(dict(target.secret))
+    said = NotSent(f"{target.shown}: refused {target.secret['url']} and /services/T0/secret-canary")
+    assert said.without(target.hidden).why == f"{target.shown}: refused https://{target.shown}*** and ***"

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from deploy.audit.__main__ import ROOT, STEPS, Unchecked, advisories, by_pip_audit
+import deploy.audit.__main__ as audit
+from deploy.audit.__main__ import ROOT, STEPS, Unchecked, advisories, by_pip_audit, run
 from deploy.audit.advisories import concerning, pinned, read_advisories
 from deploy.audit.parts import shipped, strange_licences
 
@@ -79,6 +80,65 @@ def test_a_file_that_is_missing_is_not_all_well(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("AUDIT_ADVISORIES", str(tmp_path / "none.zip"))
     with pytest.raises(Unchecked, match="cannot be read"):
         advisories(POLICY)
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "7", '{"id": "PYSEC-1", "affected": [7]}', "{"])
+def test_a_file_that_holds_no_advisory_is_not_all_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    place = tmp_path / "advisories"
+    place.mkdir()
+    if text is not None:
+        (place / "PYSEC-1.json").write_text(text)
+    monkeypatch.setenv("AUDIT_ADVISORIES", str(place))
+    with pytest.raises(Unchecked, match=r"cannot be read|holds no advisory"):
+        advisories(POLICY)
+
+
+def test_a_tool_that_is_not_there_or_does_not_answer_is_not_all_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Unchecked, match="bandit is not there"):
+        run(tmp_path / "bandit")
+    monkeypatch.setattr(audit, "PATIENCE", 0.01)
+    with pytest.raises(Unchecked, match="did not answer"):
+        run("/bin/cat", "/dev/zero")
+
+
+def _well(_: dict[str, Any]) -> list[str]:
+    return []
+
+
+def _bad(_: dict[str, Any]) -> list[str]:
+    return ["something"]
+
+
+def _not_looked_at(_: dict[str, Any]) -> list[str]:
+    raise Unchecked("why")
+
+
+@pytest.mark.parametrize(
+    ("steps", "code", "last"),
+    [
+        ((_well, _well), 0, "2 of 2 looked at"),
+        ((_well, _bad), 1, "2 of 2 looked at; found: b"),
+        ((_not_looked_at, _well), 2, "1 of 2 looked at; not checked: a"),
+        ((_bad, _not_looked_at), 1, "1 of 2 looked at; found: a; not checked: b"),
+        ((_not_looked_at, _bad), 1, "1 of 2 looked at; found: b; not checked: a"),
+    ],
+)
+def test_it_says_what_was_looked_at_and_its_code_says_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    steps: Any,
+    code: int,
+    last: str,
+) -> None:
+    monkeypatch.setattr(audit, "OUT", tmp_path)
+    monkeypatch.setattr(audit, "STEPS", dict(zip("ab", steps, strict=True)))
+    assert audit.main() == code
+    assert capsys.readouterr().out.splitlines()[-1] == f"audit: {last}"
 
 
 def test_what_pip_audit_leaves_out_is_not_all_well() -> None:

@@ -80,6 +80,15 @@ def test_control_characters_do_not_reach_the_terminal(log_format: str) -> None:
         assert not [line for line in text.splitlines() if line.startswith("forged line")]
 
 
+def test_what_turns_a_line_or_is_not_seen_is_shown_as_its_number() -> None:
+    """A right-to-left mark turns what stands beside it; tags are a text that nobody sees."""
+    for char in "\xad\u061c\u200b\u200e\u200f\u202d\u2060\u2066\u2069\ufeff\ufffb\U000e0041":
+        assert char not in clean(f"anna{char}@example.org")
+        assert f"{ord(char):x}" in clean(f"anna{char}@example.org")
+    written = "مى\u200cخواهم 👩\u200d💻 שלום naïve"
+    assert clean(written) == written, "the control: what people write stays"
+
+
 def test_numbers_and_words_stay_as_they_are() -> None:
     stream = _written("json")
     get_logger("mailhaul.copy").info("batch_finished", copied=12, rate=1.5, tokens=3, none=None, done=True)

@@ -184,7 +184,7 @@ async def back(request: Request, known: Known) -> Response:
         claims = await _provider(request).claims(request)
         who = principal_of(claims, known)
         if not await run_in_threadpool(known.sessions.comes_back, number):
-            raise OAuthError("invalid_request", "whoever came back had been let in before")
+            raise OAuthError("came_back_twice")
     except (OAuthError, JoseError, httpx2.HTTPError, ValueError, Refused) as error:
         return await _failed(request, known, error)
     groups = groups_of(claims, known)

@@ -63,12 +63,12 @@ class Target:
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """The texts that nobody is shown: passwords, and of a URL all but its host, whole and in its long parts."""
+        """The texts that nobody is shown: passwords, and of a URL what is behind its host, whole and in its long parts."""
         url = urlsplit(self.secret.get("url", ""))
         inside = url.path + (f"?{url.query}" if url.query else "")
-        whole = [self.secret.get(name, "") for name in ("url", "password")]
-        parts = [inside, *_BETWEEN_PARTS.split(inside)]
-        return tuple(one for one in (*whole, *(part for part in parts if len(part) >= _LONG_PART)) if one)
+        whole = ["" if inside == "/" else inside, self.secret.get("password", "")]
+        parts = [part for part in _BETWEEN_PARTS.split(inside) if len(part) >= _LONG_PART]
+        return tuple(filter(None, (*whole, *parts)))
 
     def wants(self, kind: str, import_id: str) -> bool:
         """Tells whether it is told of this."""

@@ -51,6 +51,12 @@ class TestFaults:
             assert column in ("login", "password")
             assert "control character" in what
 
+    @pytest.mark.parametrize("control", "\u061c\u200e\u200f\u202a\u202e\u2066\u2069")
+    def test_a_login_that_turns_text_round_is_refused_and_a_password_is_not(self, control: str) -> None:
+        """On the page "anna", U+202E, "moc.elpmaxe@" is read as a login of example.com."""
+        ((_, column, what),) = errors(f"anna{control}moc,b{control}c\n")
+        assert (column, "control character" in what) == ("login", True)
+
     def test_rows_that_repeat(self) -> None:
         assert errors("x,1\na,b\na,b\na,c\n") == [
             (3, "login", "repeats row 2: keep one of them"),

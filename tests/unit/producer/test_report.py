@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,8 +30,8 @@ from shared.store.memory.memory_store import MemoryStore
         "+1",
         "-1",
         "@SUM(A1)",
-        "\t=1",
-        "\r=1",
+        "\tx",
+        "\rx",
         "＝1",
         "＋1",
         "－1",
@@ -43,7 +45,24 @@ def test_what_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 
 
-@pytest.mark.parametrize("text", ["INBOX", "Отправленные", "a=b", "<1@x>", "", "row 1: a, b"])
+@pytest.mark.parametrize("begins", ["\t", "\r"])
+def test_a_text_that_begins_with_an_empty_cell_gets_two(begins: str) -> None:
+    assert safe_cell(f"{begins}=1") == f"'{begins}'=1"
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("text", ["x{}=HYPERLINK(1)", "x{} +1", 'x{}"=1+1"', "x{}@SUM(A1);-1"])
+def test_a_text_holds_no_cell_that_another_spreadsheet_would_run(text: str, separator: str) -> None:
+    """Reads a line as a spreadsheet does where cells end with semicolons or tabs, and nothing is quoted."""
+    line = io.StringIO()
+    csv.writer(line).writerow(["1", "anna", safe_cell(text.format(separator)), "INBOX"])
+    cells = line.getvalue().replace(";", separator).split(separator)
+    assert len(cells) > 1
+    assert not [cell for cell in cells if cell.lstrip(' "').startswith(("=", "+", "-", "@"))]
+    assert [cell for cell in text.format(separator).split(separator) if cell.lstrip(' "')[:1] in "=+-@"], "the control"
+
+
+@pytest.mark.parametrize("text", ["INBOX", "Отправленные", "a=b", "<1@x>", "", "row 1: a, b", "a; b", "a;b=c"])
 def test_what_is_only_text_stays_as_it_is(text: str) -> None:
     assert safe_cell(text) == text
 
