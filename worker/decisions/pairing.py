@@ -49,7 +49,9 @@ def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paire
     rest_left = {u: left[u].fingerprint for u in clear_left if u not in pairs}
     rest_right = {u: right[u].fingerprint for u in clear_right if u not in used}
     at_left, at_right = Counter(rest_left.values()), Counter(rest_right.values())
-    pairs |= match({u: f for u, f in rest_left.items() if at_left[f] == at_right[f] and f != NO_FINGERPRINT}, rest_right)
+    pairs |= match(
+        {u: f for u, f in rest_left.items() if at_left[f] == at_right[f] and f != NO_FINGERPRINT}, rest_right
+    )
     ambiguous = [u for u, s in left.items() if _exact(s) in unclear]
     return Paired(
         pairs=pairs,
