@@ -34,7 +34,7 @@ class MessageOutcomes:
     source: MailSource
     #: The groups of the batch; they take the outcomes to the ledger.
     flight: InFlight
-    #: What the source said when the folder was opened.
+    #: The status with which the source opened the folder.
     opened: KnownStatus
 
     def refuse(self, refused: Sequence[tuple[Sent, MailError]]) -> None:
