@@ -129,11 +129,11 @@ NOTES = {
     "password:PLAIN`. It keeps no keywords, takes no date with a zone of 12 hours or more, and adds fields of"
     " its own to messages. It loses what is appended to the folder that the connection has open: mailhaul "
     "closes it before. It has no UIDPLUS, so second copies cannot be removed: what it altered beyond "
-    "recognition stands twice after a loss of the state, and is told. Over POP3 it notes that a message was "
-    "read in its header, and TOP adds a blank line: such messages are recognised, and read by RETR. Of a "
-    "message with two fields `From` it rewrites one at each session: the report says that the message of "
-    "before is gone. QUIT removes what is marked as deleted over IMAP: where LIST leaves messages out, "
-    "mailhaul ends without it.",
+    "recognition stands twice after a loss of the state, or of a connection, and not every such message is "
+    "told: do not import into it. Over POP3 it notes that a message was read in its header, and TOP adds a "
+    "blank line: such messages are recognised, and read by RETR. Of a message with two fields `From` it "
+    "rewrites one at each session: the report says that the message of before is gone. QUIT removes what is "
+    "marked as deleted over IMAP: where LIST leaves messages out, mailhaul ends without it.",
     "pymap": "keeps every byte, and no keywords.",
     "go-imap": "each folder has the UIDVALIDITY 1, and it has neither UIDPLUS nor LITERAL+. It never shows messages that"
     " begin with `From `: from it they are told as failed, and SEARCH breaks the connection where they stand."
