@@ -46,7 +46,8 @@ def page(results: Iterable[Result], without: Iterable[tuple[str, str, str]]) -> 
     names = [kind.name for kind in KINDS]
     rows = sorted(results, key=lambda result: (names.index(result.server), _ORDER.index(result.direction)))
     lines = [
-        "| server | version | direction | played on | messages | arrived unchanged | what the server alters or refuses | contract |",
+        "| server | version | direction | played on | messages | arrived unchanged "
+        "| what the server alters or refuses | contract |",
         "|---|---|---|---|--:|--:|---|---|",
         *(_row(result) for result in rows),
         *(f"| {name} | – | {_DIRECTIONS[way]} | – | – | – | – | not run: {reason} |" for name, way, reason in without),
@@ -116,20 +117,28 @@ A message whose ends of lines change without another size is found by `--verify 
 #: What is to be known of a server beyond the figures.
 NOTES = {
     "Dovecot mbox": "a folder with mail has no folders below it: they stand beside it. The first line `From ` of a message "
-    "and fields such as Status are not kept; such messages are recognised without them. Of a message without LF "
-    "whose first line begins with `From ` it keeps nothing.",
+    "and fields such as Status are not kept; such messages are recognised without them. Of a message without "
+    "LF whose first line begins with `From ` it keeps nothing: after a loss of the state it is sent again, "
+    "and the copy of before is removed. An empty folder that took messages of a refused group back is closed "
+    "before the next one: otherwise Dovecot fills the file with NULs.",
     "Cyrus": "refuses bare LF, NUL and messages without a header; replaces 8-bit bytes of the header by X (munge8bit).",
-    "Courier": "stores no CR without LF, and shows the first 300 parts of a message only: such a message comes again after a loss "
-    "of the state. Without the POP3 command UTF8 (RFC 6856), which mailhaul sends, it gives a notice "
-    "in place of each message with 8-bit bytes in its header.",
-    "GNU Mailutils": "announces SCRAM for accounts of which it has only hashed passwords: without TLS it needs "
-    "`--source-auth password:PLAIN`. It keeps no keywords, takes no date with a zone of 12 hours or more, and adds fields of its "
-    "own to messages. Do not import into it: a folder has another UIDVALIDITY after an append, messages that it said OK to are not "
-    "there (the report names them), and STATUS of a name with a quotation mark cannot be read. Over POP3 it notes that a message "
-    "was read in its header, and TOP adds a blank line: such messages are recognised, and read by RETR.",
+    "Courier": "stores no CR without LF, and shows the first 300 parts of a message only: after a loss of the state such"
+    " a message is sent again, and the copy of before is removed. Without the POP3 command UTF8 (RFC 6856), "
+    "which mailhaul sends, it gives a notice in place of each message with 8-bit bytes in its header.",
+    "GNU Mailutils": "announces SCRAM for accounts of which it has only hashed passwords: without TLS it needs `--source-auth "
+    "password:PLAIN`. It keeps no keywords, takes no date with a zone of 12 hours or more, and adds fields of"
+    " its own to messages. It loses what is appended to the folder that the connection has open: mailhaul "
+    "closes it before. It has no UIDPLUS, so second copies cannot be removed: what it altered beyond "
+    "recognition stands twice after a loss of the state, or of a connection, and not every such message is "
+    "told: do not import into it. Over POP3 it notes that a message was read in its header, and TOP adds a "
+    "blank line: such messages are recognised, and read by RETR. Of a message with two fields `From` it "
+    "rewrites one at each session: the report says that the message of before is gone. QUIT removes what is "
+    "marked as deleted over IMAP: where LIST leaves messages out, mailhaul ends without it.",
     "pymap": "keeps every byte, and no keywords.",
-    "go-imap": "each folder has the UIDVALIDITY 1, and it has neither UIDPLUS nor LITERAL+. It never shows messages that "
-    "begin with `From `, and shows line ends more than RFC822.SIZE tells at the end of a message that has CRs only.",
-    "hoodiecrow-imap": 'has neither UIDPLUS nor quotas; its mail is in memory, and all accounts have the same. A folder `quo"te` '
-    "is `quo\\te` there, which a new import does not know again.",
+    "go-imap": "each folder has the UIDVALIDITY 1, and it has neither UIDPLUS nor LITERAL+. It never shows messages that"
+    " begin with `From `: from it they are told as failed, and SEARCH breaks the connection where they stand."
+    " It shows line ends more than RFC822.SIZE tells at the end of a message that has CRs only: such messages"
+    " are read back whole.",
+    "hoodiecrow-imap": 'has neither UIDPLUS nor quotas; its mail is in memory, and all accounts have the same. A folder `quo"te`'
+    " is `quo\\te` there, and is known again.",
 }

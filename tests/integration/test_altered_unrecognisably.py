@@ -5,6 +5,7 @@ Courier shows the first 300 parts of a message only, and mbox files of Dovecot e
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 
@@ -59,9 +60,19 @@ def test_after_each_loss_it_stands_there_once(wires: Wires) -> None:
 def test_without_the_look_it_comes_again(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control."""
     run(wires)
-    monkeypatch.setattr(verify, "made_before", lambda *_: [])
+    monkeypatch.setattr(verify, "made_twice", lambda *_, **__: [])
     run(wires)
     assert wires.bodies()[cut_off(LONG)] == 4
+
+
+def test_lines_of_mbox_make_no_other_message_of_it(wires: Wires) -> None:
+    """GNU Mailutils writes other fields into each copy."""
+    numbers = itertools.count(1)
+    wires.destination.behaviour.append.alter_body = lambda body: b"X-UID: %d\r\n" % next(numbers) + cut_off(body)
+    run(wires)
+    held = len(wires.new.folder(b"INBOX").messages)
+    run(wires)
+    assert len(wires.new.folder(b"INBOX").messages) == held == 5
 
 
 def test_the_flags_that_people_set_meanwhile_stay(wires: Wires) -> None:

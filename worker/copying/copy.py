@@ -424,7 +424,9 @@ class BatchCopy:
         self._destination.send(group, flags, token)
         if passing and passing.seen:
             self._flying.note_sent(token, watched(group[0].uid, passing.seen))
-        self._answers.read(0 if tried else self._outstanding)
+        # Into an empty folder nothing follows what may be refused (`shared.mail.imap.imap_appending`, `_step_out`).
+        first = not (self._status.messages or self._flying.taken)
+        self._answers.read(0 if tried or first else self._outstanding)
 
     def _copy_refused(self) -> None:
         """Halves what was refused until single messages are left.

@@ -34,7 +34,7 @@ class MessageOutcomes:
     source: MailSource
     #: The groups of the batch; they take the outcomes to the ledger.
     flight: InFlight
-    #: What the source said when the folder was opened.
+    #: The status with which the source opened the folder.
     opened: KnownStatus
 
     def refuse(self, refused: Sequence[tuple[Sent, MailError]]) -> None:
@@ -76,16 +76,25 @@ class MessageOutcomes:
             for sighting in self.source.sightings(silent):
                 there[sighting.uid] = sighting
         gone = silent - UidSet.of(there)
-        # A server may list a message by its size, and show neither header nor text of it. It need not be asked by SEARCH,
-        # which some servers do not survive with such a message in the folder (go-imap).
-        with contextlib.suppress(ServerRefused):
-            gone -= UidSet.of(uid for uid, _ in self.source.sizes(self.opened, gone))
+        if gone:
+            gone -= UidSet.of(self.listed_by_size(gone))
         if gone:
             gone, why = self._gone(gone)
             outcome = Outcome.FAILED if why else Outcome.VANISHED
             notes = [Note(uid=uid, what=outcome, reason=why or NO_LONGER_AT_SOURCE.says()) for uid in gone]
             self.flight.add(without_copy(outcome, gone, notes))
         return [(uid, there.get(uid)) for uid in silent - gone]
+
+    def listed_by_size(self, silent: UidSet) -> set[int]:
+        """Returns those messages of which the source tells the size: it may show neither header nor text of them.
+
+        SEARCH need not be asked then, which some servers do not survive with such a message in the folder (go-imap).
+        """
+        found: set[int] = set()
+        with contextlib.suppress(ServerRefused):
+            for uid, _ in self.source.sizes(self.opened, silent):
+                found.add(uid)
+        return found
 
     def _gone(self, silent: UidSet) -> tuple[UidSet, str]:
         """Returns those messages of `silent` that the source no longer lists, and why they cannot be called vanished.

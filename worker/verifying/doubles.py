@@ -11,7 +11,8 @@ either
 
 A destination may alter a message beyond recognition: it cuts it off, or keeps nothing of it. Where records were lost, such
 a message is sent again beside the copy that the run before had brought. That one is ours, and may be removed, when its
-bytes and date are those of the new copy: the server made the same of the message twice (`made_before`).
+bytes and date are those of the new copy: the server made the same of the message twice, but for lines of mbox
+(`made_twice`).
 
 Any other second copy is reported and left: a person may have copied it. So is one in another folder of a message that was
 sent again: its user may have moved the first copy there before it was recorded, where `worker.copying.moved_copies` could not
@@ -20,11 +21,12 @@ tell.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Final
 
-from shared.content.fingerprint import match
+from shared.content.fingerprint import match, unmarked_of
 from shared.folders.mapping import decode_name
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.model import Folder, Note
@@ -33,6 +35,7 @@ from shared.nouns import dataclass
 from shared.wording.phrases import Phrase
 from worker.copying.account_arrivals import arrivals
 from worker.copying.recovery import arrived
+from worker.decisions.likeness import ADDED_BYTES
 
 SECOND_COPY_OF_OURS_UID: Final = Phrase(
     "second_copy_of_ours_uid", "a second copy of ours (UID {uids} at the destination, beside UID {uid}) was removed"
@@ -112,36 +115,55 @@ def doubles(
     return found
 
 
-def made_before(
+def made_twice(
     destination: MailDestination,
     status: KnownStatus,
     folder: Folder,
     pairs: Mapping[int, int],
     altered: UidSet,
+    *,
+    lost: bool,
     theirs: UidSet = NO_UIDS,
 ) -> list[Double]:
-    """Returns what the folder now open held of `altered` messages before it was planned, one copy to one message.
+    """Returns second copies of `altered` messages, UIDs at the source whose copies differ in content, one to a message.
 
-    `altered` are UIDs at the source of messages whose copies differ in content; the rest is as for `doubles`.
+    They stand below the UID from which on we wrote where records were `lost`; else behind it, for messages in doubt. The rest is
+    as for `doubles`.
     """
+    if not lost:
+        altered &= folder.doubts
     sources = {pairs[uid]: uid for uid in altered if pairs.get(uid, 0) >= folder.destination_uidnext}
-    window = UidSet.span(1, folder.destination_uidnext - 1) - UidSet.of(pairs.values()) - theirs
+    low, high = (1, folder.destination_uidnext) if lost else (folder.destination_uidnext, status.uidnext)
+    window = UidSet.span(low, high - 1) - UidSet.of(pairs.values()) - theirs
     if not sources or not window:
         return []
-    sizes = {size for _, size in destination.sizes(status, UidSet.of(sorted(sources)))}
-    alike = UidSet.of(uid for uid, size in destination.sizes(status, window) if size in sizes)
+    ours = UidSet.of(sorted(sources))
+    sizes = sorted(size for _, size in destination.sizes(status, ours))
+    near = UidSet.of(uid for uid, size in destination.sizes(status, window) if _is_near(sizes, size))
+    heads = {_head_and_date(seen) for seen in destination.sightings(ours)}
+    alike = UidSet.of(seen.uid for seen in destination.sightings(near) if _head_and_date(seen) in heads)
     if not alike:
         return []
-    copies = {seen.uid: _whole(seen) for seen in destination.sightings(UidSet.of(sorted(sources)), full=True)}
-    extras = {seen.uid: _whole(seen) for seen in destination.sightings(alike, full=True)}
+    copies = {seen.uid: _made(seen) for seen in destination.sightings(ours, full=True)}
+    extras = {seen.uid: _made(seen) for seen in destination.sightings(alike, full=True)}
     return [
         Double(uid=sources[copy], copy=copy, extra=extra, ours=True) for copy, extra in match(copies, extras).items()
     ]
 
 
-def _whole(seen: Sighting) -> Hashable:
-    """Returns what two copies share that a server made of one message: every byte, and the date."""
-    return seen.digest, seen.size_bytes, seen.checksum, seen.internaldate
+def _is_near(sizes: Sequence[int], size: int) -> bool:
+    """Tells whether a message of this size may be one of `sizes`, ascending, but for lines of mbox."""
+    at = bisect_left(sizes, size - ADDED_BYTES)
+    return at < len(sizes) and sizes[at] <= size + ADDED_BYTES
+
+
+def _head_and_date(seen: Sighting) -> Hashable:
+    return seen.fingerprint, seen.internaldate
+
+
+def _made(seen: Sighting) -> Hashable:
+    """Returns what two copies share that a server made of one message: all but lines of mbox, and the date."""
+    return unmarked_of(seen.alike), seen.nuls, seen.internaldate
 
 
 def _ours(folder: Folder, uid: int, copy: int, extra: int, *, lost: bool) -> bool:

@@ -28,7 +28,7 @@ from shared.model.events import DuplicatesRemoved, Listener, TakenAway, VerifyMi
 from shared.model.ledger import AUDITED
 from shared.model.lifecycle import Outcome, Wish
 from shared.model.sides import Side
-from shared.model.uids import NO_UIDS, Uid, UidSet
+from shared.model.uids import Uid, UidSet
 from shared.store import Store
 from shared.wording.phrases import Phrase
 from worker.copying.batch_folders import MOST_REMADE
@@ -43,7 +43,7 @@ from worker.following.departures import MISSING, MOVED, REMOVED, Departure, coun
 from worker.planning.counted import CountedFolders, counted_again
 from worker.sessions.mailbox_sessions import MailboxSessions
 from worker.verifying.comparison import Comparison
-from worker.verifying.doubles import doubles, elsewhere, made_before, notes_of
+from worker.verifying.doubles import doubles, elsewhere, made_twice, notes_of
 from worker.verifying.flags_amiss import flags_amiss
 
 DESTINATION_LOST_ITS_FOLDER: Final = Phrase(
@@ -258,9 +258,9 @@ class MailboxVerification:
                 checked.append(entry.name)
         self._doubles = []
         altered = UidSet.of(note.uid for note in notes if note.what == CONTENT)
-        unrecognised = altered if self._lost and not folder.verified else NO_UIDS
-        if folder.doubts or more or thorough or unrecognised:
-            status = self._remove_second_copies(destination, folder, entries, status, unrecognised)
+        lost = self._lost and not folder.verified
+        if folder.doubts or more or thorough or (lost and altered):
+            status = self._remove_second_copies(destination, folder, entries, status, altered, lost=lost)
         notes += flags_amiss(destination, self._store, folder, status, entries)
         numbers = {what: sum(note.what == what for note in (*notes, *self._doubles)) for what in AUDITED}
         numbers[REMOVED] += len(folder.taken_away)
@@ -383,25 +383,34 @@ class MailboxVerification:
         folder: Folder,
         entries: list[LedgerEntry],
         status: KnownStatus,
-        unrecognised: UidSet,
+        altered: UidSet,
+        *,
+        lost: bool,
     ) -> KnownStatus:
         """Removes what is proved to be a second copy of ours, and notes what may be one.
 
-        `unrecognised` are messages whose copies of an earlier run could not be recognised. Returns the folder's status
-        afterwards.
+        `altered` are messages whose copies differ in content. `lost`: copies of these that an earlier run had brought may be
+        there, and could not be recognised. Returns the folder's status afterwards.
         """
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
         theirs = self._neighbours.held(folder)
-        again = {to: uid for uid, to in pairs.items() if uid in folder.doubts}
-        for seen in destination.sightings(UidSet.of(again)) if again else ():
-            self._sent_again[folder.folder_id, again[seen.uid]] = seen
+        doubted = {to: uid for uid, to in pairs.items() if uid in folder.doubts}
+        for seen in destination.sightings(UidSet.of(doubted)) if doubted else ():
+            self._sent_again[folder.folder_id, doubted[seen.uid]] = seen
         found = doubles(destination, status, folder, pairs, lost=self._lost, theirs=theirs)
-        if unrecognised:
-            before = made_before(destination, status, folder, pairs, unrecognised, theirs)
-            flags = dict(destination.flags(UidSet.of(double.extra for double in before)))
+        told = {double.extra for double in found}
+        again = [
+            double
+            for before in (True, False)
+            if before <= lost
+            for double in made_twice(destination, status, folder, pairs, altered, lost=before, theirs=theirs)
+            if double.extra not in told
+        ]
+        if again:
+            flags = dict(destination.flags(UidSet.of(double.extra for double in again)))
             # People may have read and marked the one that goes.
-            complete_flags(destination, status.permanent_flags, {d.copy: flags.get(Uid(d.extra), ()) for d in before})
-            found += before
+            complete_flags(destination, status.permanent_flags, {d.copy: flags.get(Uid(d.extra), ()) for d in again})
+            found += again
         ours = UidSet.of(double.extra for double in found if double.ours)
         removed = bool(ours) and destination.remove(ours)
         self._doubles += notes_of(found, removed=removed)

@@ -72,6 +72,8 @@ class AppendSession(LookingSession):
         #: Commands with flags of which it is unknown whether the folder takes them, and these flags.
         self._doubted: dict[bytes, frozenset[str]] = {}
         self._flag_cache: dict[tuple[str, ...], tuple[bytes, frozenset[str]]] = {}
+        #: Whether the server refused several messages together since the folder was opened.
+        self._taken_back = False
         #: The folder that is open, as a command names it; b"" for none.
         self._into = b""
         self._unanswered: deque[_Group] = deque()
@@ -124,9 +126,11 @@ class AppendSession(LookingSession):
         """Closes the folder before it is appended to, where it is opened again to look for the copies: without UIDPLUS.
 
         A server may lose what goes into the folder that the same connection has open: GNU Mailutils writes the mbox file as
-        the connection knew it. Where it is not opened for that, `_stay` does so.
+        the connection knew it. So does Dovecot with an mbox file that was empty, once it took messages of a group back: the
+        whole file is NULs then. Where the folder is not opened to look, `_stay` does so.
         """
-        if "UIDPLUS" in self.capabilities or self._ahead.strayed or not self._has("UNSELECT"):
+        doubtful = self._taken_back or "UIDPLUS" not in self.capabilities
+        if not doubtful or self._ahead.strayed or not self._has("UNSELECT"):
             return
         self._ahead.settle()
         tag = self._talk.send(b"UNSELECT")
@@ -270,6 +274,7 @@ class AppendSession(LookingSession):
             if ended.status == "OK":
                 self._proved |= doubted
             else:
+                self._taken_back = self._taken_back or len(positions) > 1
                 error = self._talk.refusal(ended, asked="append")
                 if (
                     ended.status == "BAD"

@@ -67,6 +67,7 @@ class ImapDestination(AppendSession):
         selected = self.offer.ask((), lambda: self._open(b"SELECT", name))
         self._talk.broken.done_without([APPENDLIMIT])
         self._into, self._opened = self._folder(name), name
+        self._taken_back = False
         self._proved = selected.keywords()
         told = selected.permanent
         self._permanent = None if told is None else frozenset(flag.decode("latin-1").lower() for flag in told)
