@@ -14,6 +14,7 @@ from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.faults import reply
 from tests.servers.wire import Wire
+from worker.decisions.whereabouts import SideView
 from worker.planning.folder_counts import FolderCounts
 from worker.planning.folder_turns import FolderTurns
 from worker.planning.opened_source import OpenedSource
@@ -22,7 +23,7 @@ from worker.planning.plans_at_work import PlansAtWork
 #: The protections of each side, and what stands for them in a control.
 GUARDS = {
     "source": (OpenedSource, "lists", lambda *_: True),
-    "destination": (FolderCounts, "insist_there", lambda *_: None),
+    "destination": (FolderCounts, "_still_listed", lambda _, *there: SideView(listing=there[0], numbers=there[1])),
 }
 
 

@@ -11,9 +11,7 @@ from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.answers.numbers import as_opened, known_statuses
 from shared.model import Folder
-from shared.model.errors import FolderChanged, FolderRefused
-from shared.model.sides import Side
-from worker.copying.batch_folders import IS_NO_LONGER_LISTED
+from shared.model.errors import FolderRefused
 from worker.decisions.folder_opening import sure
 from worker.decisions.mailbox_folders import MailboxFolders
 from worker.decisions.whereabouts import SideView
@@ -66,7 +64,17 @@ class FolderCounts:
         ours_before = {f.destination_name: -1 if f.remade else f.destination_uidvalidity for f in known}
         self.there = as_opened(self._source, dict(zip(names, told, strict=True)), theirs_before)
         numbers = as_opened(self._destination, dict(zip(places, seen, strict=True)), ours_before)
-        return SideView(listing=theirs.listing, numbers=self.there), SideView(listing=ours.listing, numbers=numbers)
+        return SideView(listing=theirs.listing, numbers=self.there), self._still_listed(ours.listing, numbers)
+
+    def _still_listed(self, listing: FolderListing, numbers: dict[bytes, FolderStatus | Exception]) -> SideView:
+        """Returns the destination with a new listing where a folder is refused: its user may have renamed it since it was listed.
+
+        Taken for one that was never there, it would lose its ledger, and all of it would come once more.
+        """
+        if any(isinstance(told, FolderRefused) for told in numbers.values()):
+            listing = self._destination.listing()
+        listed = {folder.name for folder in listing.folders}
+        return SideView(listing=listing, numbers={name: told for name, told in numbers.items() if name in listed})
 
     def of_inbox(self) -> None:
         """Asks for the numbers of INBOX at the destination, of a mailbox that was never planned.
@@ -119,22 +127,6 @@ class FolderCounts:
             self.here.update(zip(new, known_statuses(self._destination, new), strict=True))
             self.told_at = self._destination.commands if alone else -1
         return [NOT_THERE if m.source_name in absent else self.here[m.destination_name] for m in mapped]
-
-    def insist_there(
-        self, mapped: Sequence[MappedFolder], here: Sequence[KnownStatus | Exception], folders: MailboxFolders
-    ) -> None:
-        """Raises `FolderChanged` where a destination folder of an earlier pass is refused and no longer listed.
-
-        It may have another name now, under which its copies are found, as long as its ledger is kept.
-        """
-        refused = [one for one, told in zip(mapped, here, strict=True) if isinstance(told, FolderRefused)]
-        known = [one for one in refused if (before := folders.earlier(one)) and before.destination_uidvalidity]
-        if known:
-            listed = {folder.name for folder in self._destination.listing().folders}
-            for one in known:
-                if one.destination_name not in listed:
-                    said = IS_NO_LONGER_LISTED.says(folder=folders.folder(one).display)
-                    raise FolderChanged(Side.DESTINATION, said)
 
     def counted(self, mailbox_id: str, at: float) -> CountedFolders:
         """Returns what the destination's folders were seen to hold; `at` as in `CountedFolders`."""

@@ -27,7 +27,6 @@ from worker.copying.inflight import stop_on
 from worker.copying.neighbours import Neighbours
 from worker.copying.returning import WayBack
 from worker.decisions.batch_ahead import BatchAhead
-from worker.decisions.failures import MOST_REMADE, changed_in_a_row
 from worker.decisions.folder_opening import ALONE_ATTEMPTS, first_opened
 from worker.decisions.mailbox_folders import MailboxFolders
 from worker.following.flag_sync import FlagSync
@@ -119,8 +118,6 @@ class MailboxPlan:
         mapped = folders.in_turn(mapped, self._lease.unit.attempts)
         there = self._numbers.at_source(mapped, folders, self._opened.stated)
         here = self._numbers.at_destination(mapped, absent)
-        if changed_in_a_row(self._lease.mailbox) < MOST_REMADE:
-            self._numbers.insist_there(mapped, here, folders)
         moves = self._follow_moves(mapped, there, here, folders) if known else Followed()
         turns = FolderTurns(
             lease=self._lease,
