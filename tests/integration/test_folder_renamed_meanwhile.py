@@ -30,7 +30,7 @@ def pair() -> Iterator[tuple[Dovecot, Dovecot]]:
 def _struck(
     pair: tuple[Dovecot, Dovecot], login: str, command: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> InProcessImport:
-    """Imports a mailbox whose user gives a command just before the first batch of Work is opened."""
+    """Imports a mailbox whose user gives a command before the first batch is copied, and Work is opened ahead of its turn."""
     for server in pair:
         server.add_user(login, PASSWORD)
     source, destination = pair
@@ -39,7 +39,7 @@ def _struck(
     opened, given = BatchFolders.open, []
 
     def meanwhile(self: BatchFolders) -> object:
-        if not given and self._folder.source_name == b"Work":
+        if not given:
             given.append(command)
             # Its session is not in the folder: Dovecot would let it read on.
             with Wire(source.host, source.port, login, PASSWORD) as wire:

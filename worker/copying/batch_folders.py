@@ -15,7 +15,7 @@ from shared.wording.often_said import FOLDER_RECREATED
 from shared.wording.phrases import Phrase
 from worker.copying.recovery import known_destinations
 from worker.copying.writers import FolderWriters
-from worker.decisions.failures import FOLDER_CHANGED
+from worker.decisions.failures import MOST_REMADE, changed_in_a_row
 
 IS_NUMBERED_ANEW_EACH_TIME: Final = Phrase(
     "is_numbered_anew_each_time", "{folder} is numbered anew each time it is opened (UIDVALIDITY)"
@@ -32,9 +32,6 @@ WAS_REMOVED_MEANWHILE: Final = Phrase(
 
 #: Response codes of an APPEND into a folder that is not there (RFC 9051 §6.3.12, §7.1).
 _GONE: Final = frozenset({"TRYCREATE", "NONEXISTENT"})
-#: Number of times that a mailbox is planned anew because a destination folder is not the one that was planned. After
-#: that its messages fail: somebody removes the folder each time, or the server gives it a new UIDVALIDITY each time.
-MOST_REMADE = 3
 
 
 class BatchFolders:
@@ -109,8 +106,7 @@ class BatchFolders:
         Raises `FolderChanged` where its user renamed or removed it, so that planning follows it; `FolderVanished` where a plan
         did not find it either.
         """
-        folder, failure = self._folder, self._lease.mailbox.failure
-        tried = failure.times if failure and failure.code in FOLDER_CHANGED else 0
+        folder = self._folder
         try:
             return self._source.open(folder.source_name)
         except FolderRefused as refused:
@@ -120,7 +116,7 @@ class BatchFolders:
             if folder.gone_at_source:
                 raise FolderVanished(Side.SOURCE, said, refused.detail) from None
             # One plan more for each batch would find the same.
-            if tried >= MOST_REMADE:
+            if changed_in_a_row(self._lease.mailbox) >= MOST_REMADE:
                 raise
         raise FolderChanged(Side.SOURCE, said)
 

@@ -44,7 +44,7 @@ from shared.wording.often_said import FOLDER_RECREATED
 from shared.wording.phrases import Phrase, text_of
 from worker.copying.append_answers import AppendAnswers
 from worker.copying.arrivals import Arrivals
-from worker.copying.batch_folders import MOST_REMADE, BatchFolders
+from worker.copying.batch_folders import BatchFolders
 from worker.copying.copy_search import CopySearch
 from worker.copying.dating import Dating
 from worker.copying.forgotten_flags import ForgottenFlags
@@ -60,7 +60,7 @@ from worker.decisions.alike import Alike
 from worker.decisions.batch_ahead import AHEAD_BYTES, BatchAhead
 from worker.decisions.closing import Divided, Finished, SettleLater
 from worker.decisions.copy_notes import watched
-from worker.decisions.failures import ATTEMPTS
+from worker.decisions.failures import ATTEMPTS, MOST_REMADE
 from worker.decisions.ledger_entries import given_up, without_copy
 from worker.decisions.permanent_flags import doubtful_flags, kept_flags
 from worker.decisions.sent import Sent, is_resized, remembered

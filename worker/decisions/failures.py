@@ -104,6 +104,9 @@ THROTTLE_SECONDS = 60.0
 #: Codes of a folder that is another than the one that was planned.
 FOLDER_CHANGED = ("source_folder_changed", "destination_folder_changed")
 
+#: Number of times that a mailbox is planned anew because of such folders in a row; after that they are refused, or not read.
+MOST_REMADE = 3
+
 #: Code of a unit that ended since the operator wanted so.
 CONTROL = "control"
 
@@ -327,6 +330,12 @@ TABLE: tuple[FailureRule, ...] = (
         advice=INTERNAL_ERROR_PLEASE_REPORT.says(),
     ),
 )
+
+
+def changed_in_a_row(mailbox: Mailbox) -> int:
+    """Returns how many times in a row, until now, the mailbox is planned anew because of such folders (`FOLDER_CHANGED`)."""
+    failure = mailbox.failure
+    return failure.times if failure and failure.code in FOLDER_CHANGED else 0
 
 
 def meant(error: BaseException, wish: Wish) -> BaseException:

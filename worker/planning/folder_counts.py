@@ -11,6 +11,7 @@ from shared.folders.mapping import MappedFolder
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.answers.numbers import as_opened, known_statuses
 from shared.model import Folder
+from shared.model.errors import FolderRefused
 from worker.decisions.folder_opening import sure
 from worker.decisions.mailbox_folders import MailboxFolders
 from worker.decisions.whereabouts import SideView
@@ -63,7 +64,17 @@ class FolderCounts:
         ours_before = {f.destination_name: -1 if f.remade else f.destination_uidvalidity for f in known}
         self.there = as_opened(self._source, dict(zip(names, told, strict=True)), theirs_before)
         numbers = as_opened(self._destination, dict(zip(places, seen, strict=True)), ours_before)
-        return SideView(listing=theirs.listing, numbers=self.there), SideView(listing=ours.listing, numbers=numbers)
+        return SideView(listing=theirs.listing, numbers=self.there), self._still_listed(ours.listing, numbers)
+
+    def _still_listed(self, listing: FolderListing, numbers: dict[bytes, FolderStatus | Exception]) -> SideView:
+        """Returns the destination with a new listing where a folder is refused: its user may have renamed it since it was listed.
+
+        Taken for one that was never there, it would lose its ledger, and all of it would come once more.
+        """
+        if any(isinstance(told, FolderRefused) for told in numbers.values()):
+            listing = self._destination.listing()
+        listed = {folder.name for folder in listing.folders}
+        return SideView(listing=listing, numbers={name: told for name, told in numbers.items() if name in listed})
 
     def of_inbox(self) -> None:
         """Asks for the numbers of INBOX at the destination, of a mailbox that was never planned.

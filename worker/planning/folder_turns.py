@@ -8,13 +8,14 @@ from itertools import takewhile
 from shared.folders.mapping import MappedFolder
 from shared.mail import KnownStatus, MailSource
 from shared.model import Folder, FolderPlan, Lease
-from shared.model.errors import ConnectionLost, ProtocolViolation
+from shared.model.errors import ConnectionLost, FolderChanged, FolderRefused, ProtocolViolation
 from shared.model.events import Listener, TakenAway
 from shared.model.lifecycle import Wish
 from shared.model.sides import Side
 from shared.nouns import dataclass
+from worker.copying.batch_folders import IS_NO_LONGER_LISTED
 from worker.copying.inflight import stop_on
-from worker.decisions.failures import UNIT_ATTEMPTS
+from worker.decisions.failures import MOST_REMADE, UNIT_ATTEMPTS, changed_in_a_row
 from worker.decisions.folder_opening import FORESEEN, is_empty
 from worker.decisions.mailbox_folders import MailboxFolders
 from worker.planning.batch_planner import BatchPlanner
@@ -68,7 +69,7 @@ class FolderTurns:
                 if source is None:
                     source, untold = self.opened.fully(folder.source_name)
                 if isinstance(source, Exception):
-                    entering.add(folders.unreadable(one, source), order)
+                    self._leave(one, source, order)
                     continue
                 if isinstance(destination, Exception):
                     destination = NOT_THERE
@@ -77,6 +78,11 @@ class FolderTurns:
                     filled = True
                 was_opened = True
                 plan = self.planner.plan(folder, source, destination, before, untold)
+            except FolderRefused as refused:
+                if refused.side != Side.SOURCE:
+                    raise
+                self._leave(one, refused, order)
+                continue
             except (ConnectionLost, ProtocolViolation) as error:
                 if error.side != Side.SOURCE:
                     raise
@@ -104,6 +110,17 @@ class FolderTurns:
         if self.ends and not filled:
             self.ends.look_at_all(here)
         return planned
+
+    def _leave(self, one: MappedFolder, error: Exception, order: int) -> None:
+        """Enters a folder that cannot be read.
+
+        Raises `FolderChanged` where its user renamed or removed it since it was listed, so that planning follows it.
+        """
+        refused = isinstance(error, FolderRefused) and changed_in_a_row(self.lease.mailbox) < MOST_REMADE
+        if refused and not self.opened.lists(one.source_name):
+            said = IS_NO_LONGER_LISTED.says(folder=self.folders.folder(one).display)
+            raise FolderChanged(Side.SOURCE, said) from error
+        self.entering.add(self.folders.unreadable(one, error), order)
 
     def _plain(self, one: MappedFolder, there: KnownStatus | Exception | None, here: KnownStatus | Exception) -> bool:
         """Tells whether a folder only needs to be opened and listed, so that both can be requested ahead.

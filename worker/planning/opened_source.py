@@ -14,6 +14,8 @@ class OpenedSource:
         self._source = source
         #: The folder that is open, and its status when it was opened.
         self._open: tuple[bytes, KnownStatus] | None = None
+        #: The names that the source lists, once they were asked for again.
+        self._listed: frozenset[bytes] | None = None
         #: Source folder → number of messages that STATUS states.
         self.stated: dict[bytes, int] = {}
 
@@ -24,6 +26,13 @@ class OpenedSource:
     def note(self, name: bytes, status: KnownStatus) -> None:
         """Notes a folder that somebody else opened in this session."""
         self._open = (name, status)
+
+    def lists(self, name: bytes) -> bool:
+        """Tells whether the source lists the folder still; it is asked for all folders at the first question."""
+        if self._listed is None:
+            self._listed = frozenset(one.name for one in self._source.listing().folders)
+            self.forget()
+        return name in self._listed
 
     def opened(self, name: bytes) -> KnownStatus | Exception:
         """Opens the source folder by EXAMINE unless it is open, and returns its status, or the refusal."""

@@ -31,13 +31,13 @@ from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet
 from shared.store import Store
 from shared.wording.phrases import Phrase
-from worker.copying.batch_folders import MOST_REMADE
 from worker.copying.flag_completion import complete_flags
 from worker.copying.inflight import stop_on, while_wanted
 from worker.copying.neighbours import Neighbours
 from worker.copying.recovery import known_destinations
 from worker.decisions.closing import Finished, InDoubt
 from worker.decisions.difference import CONTENT, FORM, Told, difference, unlike
+from worker.decisions.failures import MOST_REMADE
 from worker.following.deletions_followed import DeletionsFollowing
 from worker.following.departures import MISSING, MOVED, REMOVED, Departure, counts_on, new_places, with_places
 from worker.planning.counted import CountedFolders, counted_again
