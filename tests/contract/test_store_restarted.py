@@ -161,6 +161,22 @@ def test_a_connection_asks_once_and_no_call_takes_longer(client: redis.Redis) ->
     assert client.script_exists(sha) == [True]
 
 
+def test_a_script_is_loaded_when_it_is_needed_and_before_any_of_its_flight_runs(client: redis.Redis) -> None:
+    store = redis_store(client, lease_seconds=60, limits={})
+    Clock(client)
+    client.script_flush()
+    client.connection_pool.disconnect()
+    client.config_resetstat()
+    for _ in range(2):
+        store._run_all([("lead", ("me", 0, "leader")), ("overview", ())])
+    calls = client.info("commandstats")
+    assert calls["cmdstat_script|load"]["calls"] == 3, "restarted, and the two that are called"
+    assert calls["cmdstat_evalsha"]["calls"] == 2 * 2 + 2, (
+        "and the note of the start, refused and made: none of the others twice"
+    )
+    assert sum(client.script_exists(*(one.sha for one in store._scripts.values()))) == 3
+
+
 @pytest.mark.parametrize("protected", [True, False], ids=["protected", "control: not protected"])
 def test_rows_that_were_lost_before_the_submission_are_written_again(client: redis.Redis, protected: bool) -> None:
     """Loses the first rows in a power cut while the others are written."""

@@ -129,7 +129,7 @@ class AtOnce(Scripts):
                 ("EVALSHA", loaded[name], 2, edit, f"{edit}:{number}", *arguments)
                 for number, name, arguments in entries
             ]
-            answers = in_one_flight(self._client(), commands, self._greet)
+            answers = in_one_flight(self._client(), commands, lambda new, send: self._greet(new, send, ()))
         except redis.RedisError as error:
             raise unreachable(error) from error
         for (_, name, _), answer in zip(entries, answers, strict=True):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -150,8 +150,8 @@ class Scripts:
         #: The calls that are gathered to happen at once, instead of being made; None where each is made.
         self._gathered: list[tuple[str, tuple[Any, ...]]] | None = None
         self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
-        #: The open connections over which the server was asked whether it was started again.
-        self._greeted: WeakSet[Any] = WeakSet()
+        #: The open connections over which the server was asked whether it was started again → the scripts that it knows.
+        self._greeted: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
     def _run(self, name: str, *args: Any) -> Any:
         return self._run_all([(name, args)])[0]
@@ -195,7 +195,7 @@ class Scripts:
                 unknown = _unknown(answers)
                 if unknown:
                     # Somebody made the server forget them. What ran meanwhile is not run again.
-                    in_one_flight(self._client(), [], lambda _, send: self._load(send))
+                    self._load_again(dict.fromkeys(part[n][0] for n in unknown))
                     again = self._evaluate([part[n] for n in unknown])
                     for n, answer in zip(unknown, again, strict=True):
                         answers[n] = answer
@@ -207,39 +207,43 @@ class Scripts:
             found += answers
         return found
 
-    def _greet(self, connection: Any, send: Send) -> None:
-        """Asks a server at a new connection whether it was started again, before it is asked for anything else.
+    def _greet(self, connection: Any, send: Send, names: Collection[str]) -> None:
+        """Sees to it that the server knows these scripts, so that never only some of a flight run.
 
-        So each process asks after every start and failover, since either ends its connections. The server knows every
-        script afterwards, so that never only some of a flight run.
+        At a new connection it asks whether the server was started again, before the server is asked for anything else. So each
+        process asks after every start and failover, since either ends its connections. A script is loaded when it is first
+        needed: to load all of them takes a server that has just started as long as a short command.
         """
-        if connection in self._greeted:
-            return
-        connection.register_connect_callback(self._opened)
-        known, noted = send([("SCRIPT", "EXISTS", *(one.sha for one in self._scripts.values())), self._note()])
-        if isinstance(known, redis.RedisError):
-            raise known
-        if not all(known):
-            self._load(send)
-        elif isinstance(noted, redis.RedisError):
-            return  # a server that takes no writes takes no others either; it is asked again
-        self._greeted.add(connection)
+        known = self._greeted.get(connection)
+        if known is None:
+            connection.register_connect_callback(self._opened)
+            there, noted = send([("SCRIPT", "EXISTS", *(one.sha for one in self._scripts.values())), self._note()])
+            if isinstance(there, redis.RedisError):
+                raise there
+            known = {name for name, is_there in zip(self._scripts, there, strict=True) if is_there}
+            if "restarted" not in known:
+                # No process is given anything before it is noted that the server was started.
+                self._load(send, ["restarted"], self._note())
+                known.add("restarted")
+            elif isinstance(noted, redis.RedisError):
+                return  # a server that takes no writes takes no others either; it is asked again
+            self._greeted[connection] = known
+        if missing := [name for name in self._scripts if name in names and name not in known]:
+            self._load(send, missing)
+            known |= {*missing}
 
     def _opened(self, connection: Any) -> None:
         """Hears from redis-py that it connected anew."""
-        self._greeted.discard(connection)
+        self._greeted.pop(connection, None)
 
-    def _load(self, send: Send) -> None:
-        """Loads the scripts.
-
-        The first one notes a start of the server, so that no process is given anything before it is noted.
-        """
-        for answer in send([("SCRIPT", "LOAD", self._scripts["restarted"].script), self._note()]):
+    def _load(self, send: Send, names: Iterable[str], *then: tuple[Any, ...]) -> None:
+        """Loads these scripts, and runs commands after them in the same flight."""
+        for answer in send([*(("SCRIPT", "LOAD", self._scripts[name].script) for name in names), *then]):
             if isinstance(answer, redis.RedisError):
                 raise answer
-        for answer in send([("SCRIPT", "LOAD", one.script) for one in self._scripts.values()]):
-            if isinstance(answer, redis.RedisError):
-                raise answer
+
+    def _load_again(self, names: Iterable[str]) -> None:
+        in_one_flight(self._client(), [], lambda _, send: self._load(send, names))
 
     def _note(self) -> tuple[Any, ...]:
         return "EVALSHA", self._scripts["restarted"].sha, 0
@@ -253,7 +257,8 @@ class Scripts:
         commands = [("EVALSHA", self._scripts[name].sha, 0, *args) for name, args in calls]
         began = time.perf_counter()
         try:
-            return in_one_flight(self._client(), commands, self._greet)
+            names = {name for name, _ in calls}
+            return in_one_flight(self._client(), commands, lambda new, send: self._greet(new, send, names))
         finally:
             if self._observe:
                 self._observe(calls[-1][0], time.perf_counter() - began)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 _PIPE = """
 import contextlib, os, sys
-from producer.__main__ import run
+from producer.__main__ import command
 
 sys.argv = ["mailhaul", "--version"]
 with contextlib.suppress(SystemExit):
-    run()
+    command()
 raise SystemExit(0 if min(os.pipe()) > 2 else 1)
 """
 
