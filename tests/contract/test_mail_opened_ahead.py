@@ -8,6 +8,7 @@ from shared.mail import FlagChange
 from shared.model.errors import ConnectionLost, FolderChanged, FolderRefused
 from shared.model.uids import UidSet
 from tests.contract.mail_kit import Scripted, mail, message
+from tests.servers.process import await_ready
 
 _SEEN = b'RFC822.SIZE 3 INTERNALDATE " 1-Jan-2024 00:00:00 +0000" BODY[HEADER.FIELDS (DATE)] {2}\r\n\r\n'
 
@@ -32,9 +33,9 @@ class _Server:
             return None
         if word in ("SELECT", "EXAMINE"):
             self.open = rest.split(" ")[0].strip('"')
+            numbers = b"* 900 EXISTS\r\n* OK [UIDVALIDITY %d]\r\n* OK [UIDNEXT 2000]\r\n" % self.uidvalidity
             self.opened.append(self.open)
-            numbers = b"* 900 EXISTS\r\n* OK [UIDVALIDITY %d]\r\n* OK [UIDNEXT 2000]\r\n"
-            return numbers % self.uidvalidity + tag + b" OK done\r\n"
+            return numbers + tag + b" OK done\r\n"
         if word == "UID":
             self.said.append((self.open, rest))
         if rest.startswith("FETCH"):
@@ -125,6 +126,7 @@ def test_a_folder_that_is_another_one_when_it_is_opened_again_is_not_changed(ser
         destination = scripted.destination()
         destination.open(b"A")
         destination.marks(_ONE, then=b"B")
+        await_ready(lambda: "B" in server.opened, 180, "the folder that is opened ahead")
         server.uidvalidity = 8
         with pytest.raises(FolderChanged):
             destination.remove(_ONE)

@@ -40,7 +40,7 @@ ORDINARY = frozenset(
     ended endless ends entrance entry error errors event extension facts failed failure fetch file finding first
     flight flying folding foreign forgotten found gate glances globs gmail google granted graph grouped guard halted
     hand handler head headline held help here hook hours identities illegal imap invalid json judged kept kind known
-    label labels late later limit limits listed listing live local login logins looked looking loop lost made mail
+    label labels late later limit limits listed listing live local login logins looked looking loop made mail
     mailboxes mailcow mailhaul map mapped maybe md meaning measured mechanism memory metrics microsoft mismatch mode
     name names namespace network new no not noted nothing o offer one opened options over overheard overview owned
     owner paired part passdb passwd passwords plain planned planner plot pop postfix prepared preview process
