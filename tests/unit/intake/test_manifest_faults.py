@@ -53,7 +53,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("control", "\u061c\u200e\u200f\u202a\u202e\u2066\u2069")
     def test_a_login_that_turns_text_round_is_refused_and_a_password_is_not(self, control: str) -> None:
-        """On the page "anna", U+202E, "moc.elpmaxe@" is read as a login of example.com."""
+        """A login "anna", U+202E, "moc.elpmaxe@" is read on the page as one of example.com."""
         ((_, column, what),) = errors(f"anna{control}moc,b{control}c\n")
         assert (column, "control character" in what) == ("login", True)
 
