@@ -135,7 +135,7 @@ def _trial(command: Command, source: Account, destination: Account, result: Resu
     _tell(
         result,
         verdict.extra,
-        gone,
+        gone or _reported(reported, "doubled"),
         f"{len(verdict.extra)} messages are twice at the destination, such as {_some(verdict.extra)}",
     )
     _tell(
