@@ -121,6 +121,25 @@ def test_a_network_that_is_away_is_named(checkout: Path) -> None:
     _fails(prepare(checkout, environment | _NO_NETWORK), checkout, "the Python package index cannot be reached")
 
 
+def test_the_environment_of_before_stays_where_no_other_can_be_made(checkout: Path) -> None:
+    """Tests a lock that changed on a machine without a network, and an attempt that was killed on its way."""
+    environment = without_pip_settings() | _NO_NETWORK
+    whole, before = checkout / ".venv" / ".stamp", checkout / ".tools" / "venv-before"
+    whole.parent.mkdir()
+    whole.write_text("of another lock")
+    assert prepare(checkout, environment).returncode == 1
+    assert whole.read_text() == "of another lock"
+    before.parent.mkdir(exist_ok=True)
+    whole.parent.rename(before)
+    whole.parent.mkdir()
+    assert prepare(checkout, environment).returncode == 1
+    assert whole.read_text() == "of another lock"
+    assert not before.exists()
+    whole.unlink()  # the control: what never was whole goes
+    assert prepare(checkout, environment).returncode == 1
+    assert not whole.parent.exists()
+
+
 def test_a_proxy_that_is_away_is_named_without_its_password(checkout: Path) -> None:
     url = "http://joe:canary-pw@127.0.0.1:9"
     done = prepare(checkout, without_pip_settings() | {"HTTPS_PROXY": url, "https_proxy": url, "PIP_RETRIES": "0"})
