@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from shared.folders.mapping import MappedFolder
-from shared.mail import FolderStatus, KnownStatus, MailDestination, MailSource
+from shared.mail import FolderStatus, KnownStatus, MailDestination, MailSession, MailSource
 from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop, same_numbers
 from shared.model import Lease, Tally
 from shared.model.errors import MaybeSwapped, SameMailbox
@@ -68,7 +68,9 @@ class Ends:
         ends = (self._mailbox.source, self._mailbox.destination)
         same = same_maildrop(self._source, there, ours, ends)
         if not same and same_numbers(there, ours):
-            same = self._same_changes(mapped, here) and self._alike(mapped[at], there)
+            same = (
+                self._same_changes(mapped, here) and self._alike(mapped[at], there) and self._shows_a_change(mapped[at])
+            )
         if same and not self._brought(ours.uidvalidity):
             raise SameMailbox(Side.SOURCE, SameMailbox.ONE)
 
@@ -106,6 +108,26 @@ class Ends:
         ]
         return shown[0] == shown[1]
 
+    def _shows_a_change(self, folder: MappedFolder) -> bool:
+        """Tells whether the source shows that the folder is (un)subscribed at the destination; True where that cannot be tried.
+
+        Numbers may agree by chance: two servers on one machine, whose accounts were made in one second, show the same once the
+        state of an import is lost. Afterwards the subscription is as it was.
+        """
+        there, here = _subscribed(self._source, folder.source_name), _subscribed(self._destination, folder.source_name)
+        if there is not here:
+            return False
+        change, undo = self._destination.subscribe, self._destination.unsubscribe
+        if here:
+            change, undo = undo, change
+        change([folder.source_name])
+        try:
+            if _subscribed(self._destination, folder.source_name) is here:
+                return True
+            return _subscribed(self._source, folder.source_name) is not there
+        finally:
+            undo([folder.source_name])
+
     def look_at_all(self, here: Statuses) -> None:
         """Checks a mailbox whose source holds nothing.
 
@@ -122,3 +144,7 @@ class Ends:
         if others and waited < SWAPPED_LOOKS:
             raise MaybeSwapped(Side.SOURCE, PERHAPS_SWAPPED_OTHERS_AWAITED.says())
         raise SameMailbox(Side.SOURCE, SameMailbox.SWAPPED)
+
+
+def _subscribed(session: MailSession, name: bytes) -> bool:
+    return any(folder.subscribed for folder in session.listing().folders if folder.name == name)

@@ -49,12 +49,31 @@ def is_one(old: MemoryServer, new: MemoryServer) -> bool:
 def test_a_restored_copy_is_another_mailbox_once_any_of_it_changed(
     monkeypatch: pytest.MonkeyPatch, asked: bool, changed: int
 ) -> None:
+    monkeypatch.setattr(MemoryDestination, "subscribe", lambda *_: None)  # a server without subscriptions
+    monkeypatch.setattr(MemoryDestination, "unsubscribe", lambda *_: None)
     if not asked:
         statuses = MemoryDestination.statuses
         monkeypatch.setattr(MemoryDestination, "statuses", lambda self, names, **_: statuses(self, names))
     servers = server(), server()
     servers[changed].folder("ivan", b"Work").highestmodseq += 1  # a flag
     assert is_one(*servers) is not asked
+
+
+@pytest.mark.parametrize("subscribed", [True, False], ids=["subscribed", "not subscribed"])
+def test_what_agrees_by_chance_is_not_one_mailbox(subscribed: bool) -> None:
+    """Tests two accounts that show the same, as after an import whose state is lost; the control is one account."""
+    old, new = server(), server()
+    for one in (old, new):
+        one.folder("ivan", b"INBOX").subscribed = subscribed
+    assert not is_one(old, new)
+    assert is_one(old, old)
+    assert [one.folder("ivan", b"INBOX").subscribed for one in (old, new)] == [subscribed] * 2
+
+
+def test_accounts_with_other_subscriptions_are_two() -> None:
+    old, new = server(), server()
+    new.folder("ivan", b"INBOX").subscribed = not new.folder("ivan", b"INBOX").subscribed
+    assert not is_one(old, new)
 
 
 @pytest.mark.parametrize("at", ["source", "destination"])
