@@ -410,7 +410,7 @@ class MailboxVerification:
             flags = dict(destination.flags(UidSet.of(double.extra for double in again)))
             # People may have read and marked the one that goes.
             complete_flags(destination, status.permanent_flags, {d.copy: flags.get(Uid(d.extra), ()) for d in again})
-            found += again
+            found = [*found, *again]
         ours = UidSet.of(double.extra for double in found if double.ours)
         removed = bool(ours) and destination.remove(ours)
         self._doubles += notes_of(found, removed=removed)
