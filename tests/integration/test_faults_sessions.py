@@ -273,7 +273,9 @@ def test_what_is_delivered_after_the_settle_time_is_removed_by_verification(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     if not protected:
-        monkeypatch.setattr(MailboxVerification, "_remove_second_copies", lambda self, d, f, e, status: status)
+        monkeypatch.setattr(
+            MailboxVerification, "_remove_second_copies", lambda self, d, f, e, status, *_, **__: status
+        )
         monkeypatch.setattr(worker.copying.arrivals.Arrivals, "unlike", lambda *_: False)
     wires.fill(10)
     for _ in range(2):
