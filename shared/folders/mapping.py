@@ -48,7 +48,7 @@ ONE_FOLDER_OF_OTHER_PEOPLE: Final = Phrase("one_folder_of_other_people", "1 fold
 FOLDERS_OF_OTHERS_LEFT_OUT: Final = Phrase("folders_of_others_left_out", "{num} folders of other people are left out")
 ONE_PUBLIC_FOLDER_IS_LEFT_OUT: Final = Phrase("one_public_folder_is_left_out", "1 public folder is left out")
 PUBLIC_FOLDERS_ARE_LEFT_OUT: Final = Phrase("public_folders_are_left_out", "{num} public folders are left out")
-SHARED_FOLDERS_COPY_TAKES: Final = Phrase("shared_folders_copy_takes", "--shared-folders=copy takes them")
+SHARED_FOLDERS_COPY_TAKES: Final = Phrase("shared_folders_copy_takes", "take them with --shared-folders=copy")
 EXCLUDED_BY: Final = Phrase("excluded_by", "excluded by '{pattern}'")
 BY_FOLDER_MAP: Final = Phrase("by_folder_map", "by the folder map")
 NOT_INCLUDED: Final = Phrase("not_included", "not included")

@@ -19,7 +19,7 @@ from tests.servers.faulty import FaultyServer
 LOGIN = "anna"
 OWN = ("INBOX", "Work", "Work/Sub", "v10", "v9", "Ordner ", "a*b")
 THEIRS = ("shared/bob", "shared/bob/Team", "Public/News")
-NOTE = "2 folders of other people are left out; 1 public folder is left out; --shared-folders=copy takes them"
+NOTE = "2 folders of other people are left out; 1 public folder is left out; take them with --shared-folders=copy"
 REFUSED = "the destination refused a*b (the server said: [CANNOT] no wildcards); called a_b there"
 
 

@@ -35,7 +35,7 @@ neighbours.Neighbours.beside = lambda self, folder: neighbours.ALONE
 NO_LOOK = """
 from worker.copying import arrivals
 from worker import unit_work
-unit_work.UnitWork._unsettled_seconds = lambda self, lease: 0.0
+unit_work.UnitWork._unsettled_seconds = lambda *_: 0.0
 arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
 arrivals.Arrivals.unlike = lambda self, *_: False
 """

@@ -18,7 +18,7 @@ RECKLESS = (
     BLIND
     + """
 import worker.verifying.doubles, worker.unit_work
-worker.unit_work.UnitWork._unsettled_seconds = lambda self, lease: 0.0
+worker.unit_work.UnitWork._unsettled_seconds = lambda *_: 0.0
 worker.verifying.doubles._ours = lambda *_, **__: False
 """
 )

@@ -27,7 +27,7 @@ def imported(source: Dovecot, destination: Dovecot, login: str, password: str) -
 
 
 def filled(pair: DovecotPair) -> tuple[str, str]:
-    """Returns login and password of an account that both have, with the same mail and numbers: one is a copy of the other's disk."""
+    """Returns login and password of an account that both have, with the same mail and numbers, as by a copy of the disk."""
     login, password = pair.account(), pair.password
     for server, counts in ((pair.source, COUNTS), (pair.destination, {"INBOX": 1})):
         populate(server.host, server.port, login, password, make_mailbox(1, counts))

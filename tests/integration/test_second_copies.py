@@ -244,7 +244,7 @@ def test_the_store_is_lost_while_its_workers_still_have_mail_on_the_line(
 ) -> None:
     """Loses the first run's store; what its workers had sent arrives while the same command runs again."""
     if not settled:  # the negative control
-        monkeypatch.setattr("worker.unit_work.UnitWork._unsettled_seconds", lambda self, lease: 0.0)
+        monkeypatch.setattr("worker.unit_work.UnitWork._unsettled_seconds", lambda *_: 0.0)
         monkeypatch.setattr(worker.verifying.doubles, "_ours", lambda folder, uid, copy, extra, *, lost: False)
     wires.fill(40)
     first = InProcessImport(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))

@@ -38,7 +38,7 @@ class TestAtTheSource:
         assert goes(mapped) == {"INBOX": "INBOX", "Work": "Work"}
         assert left_out(mapped) == LeftOut(other=2, public=3)
         assert left_out(mapped).note() == (
-            "2 folders of other people are left out; 3 public folders are left out; --shared-folders=copy takes them"
+            "2 folders of other people are left out; 3 public folders are left out; take them with --shared-folders=copy"
         )
         everything = map_folders(self.source, listing(), shared=True)
         assert set(goes(everything)) == set(NAMES) - {"shared"}
@@ -66,7 +66,7 @@ class TestAtTheSource:
         assert len(readable(self.source, shared=True)[0]) == len(NAMES) - 1
 
     def test_one_is_told_as_one(self) -> None:
-        assert LeftOut(other=1).note() == "1 folder of other people is left out; --shared-folders=copy takes them"
+        assert LeftOut(other=1).note() == "1 folder of other people is left out; take them with --shared-folders=copy"
         assert LeftOut(public=1200).untouched() == "nothing is written into public folders: 1,200"
 
 

@@ -9,6 +9,7 @@ refused or loses the connection all the same is left out for the server.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from shared.mail.transport.conversation import Conversation, Tagged
@@ -44,7 +45,7 @@ class AppendForms:
         #: Commands that hold several messages, until one of them is seen to be taken.
         self._grouped: list[bytes] = []
         #: Messages of a refused group that are still to be taken in another form before the form is known to be the cause.
-        self._to_see = 0
+        self._to_see = set[int]()
         if name := self._literal_name:
             talk.precede(name, HARMLESS, self._prove, first=True)
 
@@ -111,8 +112,10 @@ class AppendForms:
         name = self._literal_name if hurried else ""
         return name if name and not broken.kept(name) else ""
 
-    def see(self, tag: bytes, count: int, ended: Tagged) -> bool:
-        """Notes how an APPEND of so many messages ended. Returns whether what was refused may be taken in another form.
+    def see(self, tag: bytes, uids: Sequence[int], ended: Tagged) -> bool:
+        """Notes how an APPEND of these messages, UIDs at the source, ended.
+
+        Returns whether what was refused may be taken in another form.
 
         A form is known to work from the first OK. Where a group is refused and its messages are taken in another form,
         the form was the cause; where one of them is refused in that form too, the message was the cause.
@@ -120,23 +123,23 @@ class AppendForms:
         hurried, broken = tag in self._hurried, self._talk.broken
         self._hurried.discard(tag)
         if ended.status == "OK":
-            if count > 1:
+            if len(uids) > 1:
                 broken.keeps(MULTIAPPEND)
             if hurried:
                 broken.keeps(self._announced)
-            self._to_see -= count
-            if self._to_see <= 0:
+            self._to_see.difference_update(uids)
+            if not self._to_see:
                 broken.done_without([MULTIAPPEND, *(name for name, _ in _LITERALS)])
             return False
         error = self._talk.refusal(ended, asked="append")
-        name = self._doubtful(several=count > 1, hurried=hurried)
+        name = self._doubtful(several=len(uids) > 1, hurried=hurried)
         if name and error.form:
             broken.suspect(name, error.detail)
-            self._to_see = count
+            self._to_see = set(uids)
             return True
         if hurried and broken.lacks(self._announced):
             return True  # the command was on its way when another one was refused
-        if count == 1:
+        if len(uids) == 1:
             for each in (MULTIAPPEND, *(name for name, _ in _LITERALS)):
                 broken.clear(each)
         return False

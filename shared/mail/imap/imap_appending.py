@@ -48,8 +48,8 @@ class _Group:
 
     #: The caller's name for it.
     token: object
-    #: Number of messages in it.
-    count: int
+    #: The UIDs of its messages at the source.
+    uids: tuple[int, ...]
     #: Each command's tag with the positions it carries; MULTIAPPEND has one command.
     commands: list[tuple[bytes, tuple[int, ...]]] = field(default_factory=list)
     #: Positions refused before anything was sent.
@@ -100,7 +100,7 @@ class AppendSession(LookingSession):
         if not self._into:
             raise FolderRefused(self.side, NO_FOLDER_IS_OPEN_TO_APPEND.says())
         self._step_out()
-        state = _Group(token=token, count=len(group))
+        state = _Group(token=token, uids=tuple(message.uid for message in group))
         self._unanswered.append(state)
         self._wire.begin()
         positions = []
@@ -269,7 +269,7 @@ class AppendSession(LookingSession):
             except MailError as lost:
                 self._blame(lost)
                 raise
-            again = self._forms.see(tag, len(positions), ended)
+            again = self._forms.see(tag, [state.uids[position] for position in positions], ended)
             doubted = self._doubted.pop(tag, frozenset())
             if ended.status == "OK":
                 self._proved |= doubted
