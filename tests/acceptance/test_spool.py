@@ -258,9 +258,10 @@ def limited(admin_env: AdminEnvironment, kib: int, *arguments: object) -> Ended:
     The last line of its standard error is its peak memory.
     """
     code = (
-        "import resource, runpy, sys\n"
+        "import resource, sys\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({kib << 10}, {kib << 10}))\n"
-        "try:\n    runpy.run_module('producer', run_name='__main__')\n"
+        "from producer.__main__ import command\n"
+        "try:\n    command()\n"
         "finally:\n    peak = [line for line in open('/proc/self/status') if line.startswith('VmHWM')]\n"
         "    print(peak[0].split()[1], file=sys.stderr)\n"
     )
