@@ -18,7 +18,7 @@ from tests.mail import Mail, make_message, populate
 from tests.servers.process import await_ready, free_port
 from tests.servers.proxy import Rule
 from tests.servers.redis_server import RedisServer
-from tests.servers.wire import Wire, quote
+from tests.servers.wire import Refused, Wire, quote
 
 #: Pause in seconds that is longer than a lease, which lasts three seconds here (`tests.integration.process_cluster.QUICK`).
 PAST_THE_LEASE = (3.5, 5.0)
@@ -289,10 +289,13 @@ def source_changes_flags(scene: Scene) -> None:
 
 
 def destination_gets_mail(scene: Scene) -> None:
-    """Delivers a message of another sender at the destination."""
+    """Delivers a message of another sender at the destination, unless its disk is full."""
     person, one = scene.person(), _new_mail(scene)
     server = scene.destination
-    populate(server.host, server.port, person.login, person.password, {"INBOX": [one]})
+    try:
+        populate(server.host, server.port, person.login, person.password, {"INBOX": [one]})
+    except Refused:
+        return
     scene.delivered[person.login][delivered("INBOX", one.body, one.flags, one.internaldate)] += 1
 
 
