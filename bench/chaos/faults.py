@@ -221,6 +221,7 @@ def wire_dripping(scene: Scene) -> None:
     wire.plan(Rule("trickle", "s2c", at=scene.chance.randint(500, 5_000), pause_seconds=0.0005))
     wire.cut_all()
     scene.later(2.0, 5.0, wire.cut_all)
+    scene.later(20.0, 30.0, wire.cut_all)  # the next connection may have come after that
 
 
 def append_delivered_late(scene: Scene) -> None:

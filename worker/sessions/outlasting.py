@@ -14,7 +14,7 @@ from contextlib import closing
 from typing import Any, Final, TypeVar, cast
 
 from shared.mail import FlagsTold, KnownStatus, MailSource, Message, Sighting
-from shared.model.errors import ConnectionLost, MessageEndsConnection, ServerRefused
+from shared.model.errors import ConnectionLost, FolderRefused, MessageEndsConnection, ServerRefused
 from shared.model.sides import Side
 from shared.model.uids import NO_UIDS, Uid, UidSet
 from shared.wording.often_said import ENDS_CONNECTION_AT_MESSAGE
@@ -176,7 +176,11 @@ class OutlastingSource:
         name, uidvalidity = self._folder
         if self._aborted.is_set():
             self._session.abort()
-        if self._session.open(name).uidvalidity != uidvalidity:
+        try:
+            same = self._session.open(name).uidvalidity == uidvalidity
+        except FolderRefused:
+            same = False  # its user renamed or removed it meanwhile: who opens it next says so
+        if not same:
             raise lost
 
     def abort(self) -> None:

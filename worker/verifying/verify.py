@@ -31,13 +31,14 @@ from shared.model.sides import Side
 from shared.model.uids import Uid, UidSet
 from shared.store import Store
 from shared.wording.phrases import Phrase
+from worker.copying.batch_folders import IS_NO_LONGER_LISTED
 from worker.copying.flag_completion import complete_flags
 from worker.copying.inflight import stop_on, while_wanted
 from worker.copying.neighbours import Neighbours
 from worker.copying.recovery import known_destinations
 from worker.decisions.closing import Finished, InDoubt
 from worker.decisions.difference import CONTENT, FORM, Told, difference, unlike
-from worker.decisions.failures import MOST_REMADE
+from worker.decisions.failures import MOST_REMADE, changed_in_a_row
 from worker.following.deletions_followed import DeletionsFollowing
 from worker.following.departures import MISSING, MOVED, REMOVED, Departure, counts_on, new_places, with_places
 from worker.planning.counted import CountedFolders, counted_again
@@ -113,14 +114,29 @@ class MailboxVerification:
             if folders:
                 folders = self._without_deleted(self._sessions.destination(self._lease.mailbox), folders)
                 audits.extend(self._audits(folders, audits))
-        except (ControlRequested, MailError):
+        except (ControlRequested, MailError) as error:
             if self._lasts and self._wish() is not Wish.LOST:
                 self._store.audit(self._lease, self._with_digests(audits))
+            if isinstance(error, FolderRefused) and error.side == Side.SOURCE:
+                self._follow(error)
             raise
         if self._comparison:
             self._comparison.tell()
         self._store.audit(self._lease, self._placed(self._with_digests(audits), [folder for folder, _ in folders]))
         return Finished()
+
+    def _follow(self, refused: FolderRefused) -> None:
+        """Raises `FolderChanged` where the source does not list a folder of the plan any more, so that planning follows it.
+
+        Its user renamed or removed it since. What a plan did not find either stays refused.
+        """
+        listed = {folder.name for folder in self._sessions.source(self._lease.mailbox).listing().folders}
+        planned = (
+            folder for folder, _ in self._store.folders(self._lease.mailbox.mailbox_id) if not folder.gone_at_source
+        )
+        for folder in planned:
+            if folder.source_name not in listed and changed_in_a_row(self._lease.mailbox) < MOST_REMADE:
+                raise FolderChanged(Side.SOURCE, IS_NO_LONGER_LISTED.says(folder=folder.display)) from refused
 
     def _audits(self, folders: Sequence[tuple[Folder, Tally]], found: Sequence[Audit]) -> Iterator[Audit]:
         """Yields the audit of each folder that is compared. `found` are those that it has yielded."""
