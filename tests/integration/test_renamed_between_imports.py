@@ -103,8 +103,11 @@ def test_renamed_at_the_source(both: Both, monkeypatch: pytest.MonkeyPatch, *, p
         assert both.in_process.told.count(BODY) == 0
 
 
-def test_renamed_at_the_destination(both: Both) -> None:
+@pytest.mark.parametrize("followed", [False, True], ids=["not looked at since", "followed by the first import"])
+def test_renamed_at_the_destination(both: Both, *, followed: bool) -> None:
     both.at(both.destination, b"RENAME Work Mine")
+    if followed:
+        both.again()
     deliver(both, "Work", 901)
     other = second(both)
     assert "Work" not in folders(both)

@@ -134,7 +134,8 @@ def _placed(
         present = one.source_name, one.destination_name
         renamed = {other.folder_id for other in group if (other.source_name, other.destination_name) != present}
         ids = same_as.get(one.source_name, frozenset()).union(renamed, *(other.same_as for other in group))
+        # Also one whose record has its new name already: the other import followed its user since.
+        places.setdefault(*present)
         if ids:
-            places.setdefault(*present)
             same_as[one.source_name] = ids
     return replace(result, places=places, same_as=same_as)
