@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.mail.imap.imap_destination import ImapDestination
 from shared.model import REMOVED
+from shared.model.choices import Verification
 from shared.model.errors import ConnectionLost
 from shared.model.sides import Side
 from tests.integration.in_process_import import PASSWORD, InProcessImport
@@ -17,6 +19,7 @@ from tests.servers.dovecot import Dovecot, available
 from tests.servers.wire import Wire
 from worker.copying.batch_folders import BatchFolders
 from worker.decisions.failures import ATTEMPTS
+from worker.verifying.verify import MailboxVerification
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs Dovecot")
 
@@ -117,3 +120,38 @@ def test_what_is_removed_while_copies_are_in_doubt_ends_too(pair: tuple[Dovecot,
         reason for reason in in_process.noted("vanished").values() if "10 messages may stand in Work beside" in reason
     ]
     assert len(told) == (20 if arrives else 0), "each of the batch tells it"
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_is_renamed_before_it_is_compared_is_planned_anew(
+    pair: tuple[Dovecot, Dovecot], monkeypatch: pytest.MonkeyPatch, *, protected: bool
+) -> None:
+    """Has each message read on both sides: by then the folder has a new name at the source."""
+    if not protected:
+        monkeypatch.setattr(MailboxVerification, "_follow", lambda *_: None)
+    login = f"compared-{protected}@example.org"
+    for server in pair:
+        server.add_user(login, PASSWORD)
+    source, destination = pair
+    populate(source.host, source.port, login, PASSWORD, make_mailbox(7, {"INBOX": 5, "Work": 20}, size=300))
+    in_process = InProcessImport(source, destination, logins=(login,), password=PASSWORD)
+    in_process.options = replace(in_process.options, verify=Verification.FULL)
+    run, given = MailboxVerification.run, list[bool]()
+
+    def meanwhile(self: MailboxVerification, planned: Any) -> object:
+        if not given:
+            given.append(True)
+            with Wire(source.host, source.port, login, PASSWORD) as wire:
+                wire.command(b"RENAME Work Job")
+        return run(self, planned)
+
+    monkeypatch.setattr(MailboxVerification, "run", meanwhile)
+    in_process.to_the_end()
+    mailbox = in_process.mailbox()
+    if not protected:
+        assert mailbox.failure is not None
+        assert (mailbox.state, mailbox.failure.code) == ("parked", "source_folder_refused")
+        return
+    assert mailbox.state == "complete"
+    assert {kept.folder for kept in in_process.held("destination")} == {b"INBOX", b"Job"}
+    assert in_process.held("destination") == in_process.held("source")
