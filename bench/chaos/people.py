@@ -100,20 +100,17 @@ def _delete(wire: Wire, uid: int) -> None:
 
 
 def _rename(scene: Scene, wire: Wire, changes: Changes, where: str) -> None:
-    """Gives the folder whose first name is "Folder 2" or "Folder 3" a new name, unless it has one already."""
+    """Gives the folder whose first name is "Folder 2" or "Folder 3" a new name, unless it has one already.
+
+    Whoever was never told of it fills a folder of the old name again, whatever comes into the other one later.
+    """
     old = f"Folder {scene.chance.randint(2, 3)}"
     new = f"{old} {where}"
     wire.command(b"SELECT " + quote(old.encode()))
-    for _, digest in _all(wire):
-        changes.spare_if_forgotten[digest] += 1
+    login = next(login for login, theirs in scene.changes.items() if theirs is changes)
+    for kept, count in scene.at_source[login].items():
+        if old in (kept.folder, changes.names.get(kept.folder)):
+            changes.spare_if_forgotten[kept.sha256] += count
     wire.command(b"UNSELECT")
     changes.names[new] = old
     wire.command(b"RENAME " + quote(old.encode()) + b" " + quote(new.encode()))
-
-
-def _all(wire: Wire) -> Iterator[tuple[int, str]]:
-    answers, _ = wire.command(b"FETCH 1:* (UID BODY.PEEK[])")
-    for number, answer in enumerate(answers):
-        if answer.literals:
-            body = answer.literals[0].replace(b"\r\n", b"\n")
-            yield number, hashlib.sha256(body).hexdigest()
