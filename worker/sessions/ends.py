@@ -127,6 +127,7 @@ class Ends:
             return _subscribed(self._source, folder.source_name) is not there
         finally:
             undo([folder.source_name])
+            self._destination.noop()  # nobody waits for the answer to the command before
 
     def look_at_all(self, here: Statuses) -> None:
         """Checks a mailbox whose source holds nothing.
