@@ -126,6 +126,11 @@ class InFlight:
         self._flying[intent.intent_id] = (intent, group)
         return intent.intent_id
 
+    @property
+    def unanswered(self) -> int:
+        """The number of groups of which no answer was entered yet."""
+        return len(self._flying)
+
     def note_sent(self, token: str, note: Note) -> None:
         """Adds a note to a message that was sent alone; it is entered when the answer comes."""
         group = self._flying[token][1]

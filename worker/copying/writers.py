@@ -47,9 +47,9 @@ class FolderWriters:
         self.group_messages = self._shared_group = rules.slow_group if self.shared else 0
         #: Whether an answer named no UIDs: then only one lane can tell which copies are its own.
         self.untold = False
-        #: When the first and the last answer came, and how many messages were taken after the first.
-        self._first: float | None = None
-        self._last, self._taken = 0.0, 0
+        #: When the last answer came that another group followed, and the seconds and messages between such an answer and the next.
+        self._last: float | None = None
+        self._busy, self._taken = 0.0, 0
         #: The part that comes next if the pace allows it.
         self._rest = NO_UIDS
 
@@ -122,18 +122,21 @@ class FolderWriters:
             return NO_UIDS
         return self._rest.take(min(COMING_MESSAGES, COMING_BYTES * len(unit.uids) // unit.size_bytes))[0]
 
-    def answered(self, messages: int) -> None:
-        """Notes that the destination took so many messages just now."""
+    def answered(self, messages: int, *, followed: bool) -> None:
+        """Notes that the destination took so many messages just now.
+
+        `followed`: another group is on its way already. What comes after an answer that no group followed took a round trip, too,
+        and says nothing of the pace.
+        """
         now = self._clock()
-        if self._first is None:
-            self._first = now
-        else:
+        if self._last is not None:
             self._taken += messages
-            self._last = now
+            self._busy += now - self._last
+        self._last = now if followed else None
 
     def _pace(self) -> float:
-        """Returns the seconds a message, from the first answer to the last; 0 where there were too few answers to tell."""
-        return (self._last - self._first) / self._taken if self._first is not None and self._taken else 0.0
+        """Returns the seconds a message while the destination had work; 0 where there were too few answers to tell."""
+        return self._busy / self._taken if self._taken else 0.0
 
     def _widen(self, writers: int) -> None:
         # Before the store is told: the others may begin before its answer comes.

@@ -89,12 +89,22 @@ def test_shares_end_together() -> None:
 class Bench:
     """A batch of 2,000 messages of a folder, and a destination that takes so many seconds for each."""
 
-    def __init__(self, seconds_each: float, *, protocol: str = "imap", uidplus: bool = True, **fields: Any) -> None:
+    def __init__(
+        self,
+        seconds_each: float,
+        *,
+        protocol: str = "imap",
+        uidplus: bool = True,
+        flight: float = 0.0,
+        **fields: Any,
+    ) -> None:
         account = SimpleNamespace(endpoint=SimpleNamespace(protocol=protocol))
         known = {"writers": 1, "heads": 1, "folder_pending": 2000, "last_taken": (0, 0)} | fields
         self.lease: Any = SimpleNamespace(mailbox=SimpleNamespace(source=account), **known)
         self.destination: Any = SimpleNamespace(capabilities={"UIDPLUS"} if uidplus else set())
         self.seconds_each, self.now, self.widened, self.rung = seconds_each, 0.0, [], 0
+        #: The seconds of a round trip where the first group of the folder is waited for before the next is sent; 0: it is not.
+        self.flight = flight
         self.called = 0
 
     def widen(self, lease: Any, writers: int) -> int:
@@ -114,9 +124,10 @@ class Bench:
         try:
             for part in writers.parts(UidSet.span(1, 2000), self.destination, lambda: alone):
                 parts.append(len(part))
-                for _ in range(len(part) // 10):
-                    self.now += 10 * self.seconds_each
-                    writers.answered(10)
+                groups = len(part) // 10
+                for group in range(groups):
+                    self.now += 10 * self.seconds_each + (self.flight if group < 2 else 0)
+                    writers.answered(10, followed=group + 1 < groups and not (self.flight and group == 0))
         except Divided as batch:
             parts += [len(share) for share in batch.parts]
             self.called = batch.lanes
@@ -142,6 +153,7 @@ def test_a_later_batch_is_measured_at_its_end() -> None:
     ("why", "bench", "alone"),
     [
         ("fast", Bench(0.001), False),
+        ("fast, far away", Bench(0.001, flight=0.3), False),
         ("POP3: a maildrop is open once", Bench(0.02, protocol="pop3"), False),
         ("copies are found by their place", Bench(0.02, uidplus=False), False),
         ("a rate, or another folder that goes there too", Bench(0.02), True),
