@@ -100,9 +100,25 @@ def test_an_unproved_keyword_waits_until_it_has_been_let_through() -> None:
         assert server.hurried == [0, 2]
         send(destination, message(b"4444", flags=("New", "known")), message(b"4444", flags=("New", "known")))
         assert server.hurried == [0, 2, 4, 4]
-        destination.open(b"g")  # another folder may know other keywords
+        server.selected = server.selected.replace(b" \\*", b"")
+        destination.open(b"g")  # another folder may know other keywords, and takes no new ones
         send(destination, message(b"55555", flags=("New",)))
         assert server.waited == [1, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("permanent", "waits"), [(b"\\Seen \\*", False), (b"\\Seen", True)])
+def test_a_proved_keyword_waits_again_only_in_a_folder_that_takes_no_new_ones(permanent: bytes, waits: bool) -> None:
+    with Scripted() as server:
+        server.selected = server.selected.replace(b"\\Seen \\*", permanent)
+        destination = server.destination()
+        destination.open(b"f")
+        send(destination, message(b"1", flags=("New",)))
+        assert server.waited == [1]
+        destination.open(b"g")
+        send(destination, message(b"22", flags=("New",)))
+        assert server.waited == ([1, 2] if waits else [1])
+        send(destination, message(b"333", flags=("Newer",)))
+        assert server.waited[-1] == 3
 
 
 def test_the_first_date_of_a_connection_waits() -> None:

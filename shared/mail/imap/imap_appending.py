@@ -3,8 +3,9 @@
 THE RULE. When a server refuses a command whose literal was sent without waiting, it may read the message *as commands*.
 So a literal waits for `+` unless everything before it has been proved on this connection. The first literal of a
 connection always waits (that proves the folder and the form of dates). So does one whose flags hold a keyword that the
-folder does not list and that no literal has been let through with, and one with a system flag that PERMANENTFLAGS leaves out: a
-BAD to these is a refusal like another. A literal whose date is outside of the usual
+folder does not list and that no literal has been let through with: into this folder, or into another where PERMANENTFLAGS says
+that this one takes new keywords. So does one with a system flag that PERMANENTFLAGS leaves out: a BAD to these is a refusal
+like another. A literal whose date is outside of the usual
 (`shared.content.dates`) waits until the server was seen to keep such a date; a BAD to it is a refusal like another. After any
 other BAD the socket is reset at once. That the server takes such literals at all, and several messages at once, is
 proved too (`shared.mail.imap.append_forms`).
@@ -67,6 +68,8 @@ class AppendSession(LookingSession):
         self._folder_proved = False
         self._date_proved = False
         self._proved: set[str] = set()
+        #: The keywords that a literal was let through with, in whichever folder.
+        self._known: set[str] = set()
         #: The system flags that the open folder keeps, in small letters; None where it does not say.
         self._permanent: frozenset[str] | None = None
         #: Commands with flags of which it is unknown whether the folder takes them, and these flags.
@@ -205,7 +208,7 @@ class AppendSession(LookingSession):
                 return False
             self._folder_proved = True
             self._date_proved = self._date_proved or bool(when)
-            self._proved |= {keyword for keyword in keywords if system_flag(keyword) is None}
+            self._prove(keywords)
         if message.body is not None:
             if len(message.body) != size:
                 raise self._talk.violation(
@@ -215,6 +218,11 @@ class AppendSession(LookingSession):
         else:
             self._pour(message, parts)
         return True
+
+    def _prove(self, flags: frozenset[str]) -> None:
+        named = {flag for flag in flags if system_flag(flag) is None}
+        self._proved |= named
+        self._known |= named
 
     def _pour(self, message: Message, parts: list[bytes]) -> None:
         """Sends a body straight from the source. Whatever goes wrong in the middle, this connection cannot go on."""

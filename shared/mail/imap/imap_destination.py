@@ -55,7 +55,7 @@ class ImapDestination(AppendSession):
         return self._talk.broken.kept_flags
 
     def open(self, name: bytes, *, announced: bool = False) -> KnownStatus:
-        """Opens the folder with SELECT. Keywords have to be proved again: another folder may know others.
+        """Opens the folder with SELECT. Keywords have to be proved again where it takes no new ones: it may know others.
 
         Only with `announced` a SELECT that was sent ahead is taken.
         """
@@ -68,8 +68,8 @@ class ImapDestination(AppendSession):
         self._talk.broken.done_without([APPENDLIMIT])
         self._into, self._opened = self._folder(name), name
         self._taken_back = False
-        self._proved = selected.keywords()
         told = selected.permanent
+        self._proved = selected.keywords() | (self._known if told and b"\\*" in told else set())
         self._permanent = None if told is None else frozenset(flag.decode("latin-1").lower() for flag in told)
         self._flag_cache.clear()
         status = self._status_of(name, selected)
