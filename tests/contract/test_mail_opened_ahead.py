@@ -166,6 +166,16 @@ def test_messages_that_a_command_left_out_are_all_marked(server: _Server, most: 
         assert destination.marks(UidSet.parse("1:480"), then=b"B")[0] == 480
 
 
+def test_the_next_folder_is_opened_behind_the_last_of_several_commands(server: _Server) -> None:
+    with Scripted(capabilities="IMAP4rev1 UIDPLUS", reply=server.reply) as scripted:
+        destination = scripted.destination()
+        destination.open(b"A")
+        assert destination.marks(UidSet.parse("1:1900"), then=b"B")[0] == 1900
+        destination.open(b"B", announced=True)
+    assert server.opened == ["A", "B"]
+    assert [opened for opened, _ in server.said] == ["A"] * 4
+
+
 def test_a_folder_that_ends_the_connection_is_not_opened_behind_the_last_one_twice(server: _Server) -> None:
     """A caller that announces no folder reads what stands in the one that is open."""
 

@@ -7,7 +7,7 @@ or it says nothing at all. Missing messages are asked for again, in smaller comm
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Final, NamedTuple
@@ -65,12 +65,14 @@ class FlyingSession:
         refused: list[MailError],
         *,
         all_exist: bool = False,
+        behind: Callable[[], object] = lambda: None,
     ) -> Iterator[tuple[bytes, UidSet]]:
         """Sends UID FETCH of each set, `DEPTH` of them in flight, and yields each tag, in order.
 
         The caller reads up to each tag. What is on its way already is not sent again. `all_exist`: every UID of the
         sets was listed, so one that does not come is asked for once more, after all others. Where the server says that
-        it stopped, the rest follows at once.
+        it stopped, the rest follows at once. `behind` is called when the last set is the only one in flight and
+        nothing was left out before, to send what comes next.
 
         `missing` holds the UIDs that are in flight and have not been seen yet. The caller takes out what it gets,
         whichever command is being read, since servers run pipelined FETCHes side by side (Dovecot does: RFC 9051 §5.5).
@@ -79,7 +81,7 @@ class FlyingSession:
         """
         cut: list[_Left] = []
         silent: list[_Left] = []
-        with closing(self._fly(sets, items, missing, refused, cut, silent)) as flights:
+        with closing(self._fly(sets, items, missing, refused, cut, silent, behind)) as flights:
             for one in flights:
                 # The rest of the previous command comes before the next one, so that callers see UIDs in order.
                 yield from self._continued(cut, items, missing, refused)
@@ -96,19 +98,21 @@ class FlyingSession:
         refused: list[MailError],
         cut: list[_Left],
         silent: list[_Left],
+        behind: Callable[[], object] = lambda: None,
     ) -> Generator[tuple[bytes, UidSet]]:
         """Sends the sets once, without asking again.
 
         The UIDs that the server says it left out go into `cut`; UIDs that did not come with others that did go into
         `silent`.
         """
-        ahead = self._fitting(sets)
+        ahead, last = self._fitting(sets), False
         depth = 1 if self._talk.serial else DEPTH
         flying: deque[tuple[bytes, UidSet]] = deque()
         try:
             while True:
                 if len(flying) < depth:
                     batch = list(islice(ahead, depth - len(flying)))
+                    last = len(batch) < depth - len(flying)
                     for _, piece in batch:
                         missing.update(piece)
                     tags = self._asked([fetch(text, items) for text, _ in batch])
@@ -118,6 +122,8 @@ class FlyingSession:
                     flying.extend((tag, piece) for tag, (_, piece) in zip(tags, batch, strict=True))
                 if not flying:
                     return
+                if last and len(flying) == 1 and not (cut or silent):
+                    behind()
                 tag, piece = flying[0]
                 yield tag, piece
                 ended = self._talk.finish(tag)

@@ -151,7 +151,7 @@ class LookingSession(ListingSession):
     ) -> tuple[int, int]:
         """Returns how many of these messages the folder shows, and the sum of their marks, below `MODULUS`.
 
-        It is what `sightings` would give, in half the time. Where one command asks for all, `then` is opened behind it.
+        It is what `sightings` would give, in half the time. `then` is opened behind the last command that asks for them.
         """
         number = total = 0
         missing: set[int] = set()
@@ -161,12 +161,14 @@ class LookingSession(ListingSession):
         first = fetch(pieces[0][0], _MARK_ITEMS) if anew and pieces else b""
         if first:
             self._open_anew(first, then if len(pieces) == 1 else None)
-            then = None
+            then = None if len(pieces) == 1 else then
         self._stay(first)
-        for tag, _ in self._flights(pieces, _MARK_ITEMS, missing, refused, all_exist=True):
-            if then is not None and len(pieces) == 1:
+
+        def behind() -> None:
+            if then is not None:
                 self._open_ahead(then)
-            then = None  # what a command cut short left is asked for in the folder that was open
+
+        for tag, _ in self._flights(pieces, _MARK_ITEMS, missing, refused, all_exist=True, behind=behind):
             lines = self._lines_until(tag)
             while True:
                 while usual := arrived_with(_SIGHTING, HEADER_BYTES):
