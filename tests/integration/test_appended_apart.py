@@ -73,13 +73,17 @@ def test_a_refused_message_costs_no_other(wires: Wires) -> None:
     assert in_process.outcomes() == {"copied": MESSAGES - len(last), "refused": len(last)}
 
 
-def test_where_uids_are_told_the_folder_stays_open(wires: Wires) -> None:
+@pytest.mark.parametrize("empty", [False, True])
+def test_where_uids_are_told_a_folder_that_holds_mail_stays_open(wires: Wires, empty: bool) -> None:
+    """An empty one is left once, behind its first group (`tests/integration/test_mbox_files.py`)."""
     wires.destination.faults.clear()
     wires.destination.behaviour.capabilities.add("UIDPLUS")
+    if not empty:
+        wires.new.folder(b"INBOX").add(plain(98), internaldate=b" 1-Jan-2020 00:00:00 +0000")
     in_process = InProcessImport(wires.source, wires.destination)
     in_process.to_the_end()
     assert in_process.outcomes() == {"copied": MESSAGES}
-    assert not wires.destination.matching(rb"^UNSELECT")
+    assert len(wires.destination.matching(rb"^UNSELECT")) == (1 if empty else 0)
 
 
 #: Messages of which the destination keeps neither header nor size: without any header, or with a header field ahead.

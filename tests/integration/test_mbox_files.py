@@ -10,6 +10,7 @@ from shared.mail.imap.imap_appending import AppendSession
 from tests.integration.in_process_import import PASSWORD, InProcessImport
 from tests.servers.dovecot import Dovecot
 from tests.servers.faulty import FaultyServer
+from worker.copying.copy import CopyRules
 
 LOGIN = "anna"
 DATE = b"01-Jan-2020 00:00:00 +0000"
@@ -33,8 +34,10 @@ def mbox(dovecot: type[Dovecot]) -> Dovecot:
     return server
 
 
-def test_a_refused_group_costs_nothing_but_keywords(source: FaultyServer, mbox: Dovecot) -> None:
-    in_process = InProcessImport(source, mbox, logins=(LOGIN,))
+@pytest.mark.parametrize("messages", [10, 3, 2, 1])
+def test_a_refused_group_costs_nothing_but_keywords(source: FaultyServer, mbox: Dovecot, messages: int) -> None:
+    rules = CopyRules(group_messages=messages, outstanding=3)
+    in_process = InProcessImport(source, mbox, logins=(LOGIN,), copy_rules=rules)
     in_process.to_the_end()
     assert in_process.outcomes() == {"copied": len(FLAGS)}
     assert in_process.held("destination").total() == len(FLAGS)

@@ -424,8 +424,8 @@ class BatchCopy:
         self._destination.send(group, flags, token)
         if passing and passing.seen:
             self._flying.note_sent(token, watched(group[0].uid, passing.seen))
-        # Into an empty folder nothing follows what may be refused (`shared.mail.imap.imap_appending`, `_step_out`).
-        first = not (self._status.messages or self._flying.taken)
+        # Into an empty folder that cannot be left nothing follows what may be refused (`AppendSession._step_out`).
+        first = "UNSELECT" not in self._destination.capabilities and not (self._status.messages or self._flying.taken)
         self._answers.read(0 if tried or first else self._outstanding)
 
     def _copy_refused(self) -> None:

@@ -2,7 +2,7 @@
 
 A caller that knows what comes next says so, and the command is sent at once; the caller that later wants to send it
 takes the tag instead. Only commands of one line that change no message are sent ahead: STATUS, FETCH of what is not marked as
-read by it, and what opens a folder. A BAD to one, as to FETCH after an EXAMINE that was refused, can do no harm.
+read by it, and what opens or leaves a folder. A BAD to one, as to FETCH after an EXAMINE that was refused, can do no harm.
 
 What opens a folder closes the one that is open. Where the caller never comes for it, the folder that is meant is opened again
 before anything else is said about it (`strayed`). An answer is as old as the command: whoever needs one of now settles first.
@@ -18,8 +18,10 @@ from typing import Final
 from shared.mail.answers.extensions import PIPELINING
 from shared.mail.transport.conversation import Conversation, Tagged
 
-#: The beginnings of the commands that open a folder, or close the one that is open where they fail.
-_OPENING: Final = (b"EXAMINE ", b"SELECT ")
+#: The command that leaves the folder that is open (RFC 3691).
+UNSELECT: Final = b"UNSELECT"
+#: The beginnings of the commands that open a folder, or close the one that is open.
+_OPENING: Final = (b"EXAMINE ", b"SELECT ", UNSELECT)
 
 
 class Ahead:
@@ -82,6 +84,12 @@ class Ahead:
             self.settle()
             return None
         return [ended[place] for place in range(len(commands))]
+
+    def stepped_out(self) -> bool:
+        """Tells whether another folder than the session's may be open, or none. Reads the answer where UNSELECT was sent."""
+        if UNSELECT in self:
+            self.settle()
+        return self.strayed
 
     def settle(self, until: bytes = b"") -> None:
         """Reads the answers to all commands that were sent before `until`, and forgets them."""

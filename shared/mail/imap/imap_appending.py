@@ -23,6 +23,7 @@ from shared.mail.answers.grammar import flag_list, system_flag
 from shared.mail.answers.internaldate import render_internaldate
 from shared.mail.answers.limits import append_limit, too_large
 from shared.mail.answers.responses import appended_uids
+from shared.mail.imap.ahead import UNSELECT
 from shared.mail.imap.append_forms import AppendForms
 from shared.mail.imap.imap_looking import LookingSession
 from shared.mail.imap.session import Session
@@ -75,6 +76,8 @@ class AppendSession(LookingSession):
         #: Commands with flags of which it is unknown whether the folder takes them, and these flags.
         self._doubted: dict[bytes, frozenset[str]] = {}
         self._flag_cache: dict[tuple[str, ...], tuple[bytes, frozenset[str]]] = {}
+        #: Whether the folder had no messages when it was opened.
+        self._was_empty = False
         #: Whether the server refused several messages together since the folder was opened.
         self._taken_back = False
         #: The folder that is open, as a command names it; b"" for none.
@@ -126,19 +129,20 @@ class AppendSession(LookingSession):
             raise
 
     def _step_out(self) -> None:
-        """Closes the folder before it is appended to, where it is opened again to look for the copies: without UIDPLUS.
+        """Leaves the folder before it is appended to, where a server may lose what goes into it while it is open.
 
-        A server may lose what goes into the folder that the same connection has open: GNU Mailutils writes the mbox file as
-        the connection knew it. So does Dovecot with an mbox file that was empty, once it took messages of a group back: the
-        whole file is NULs then. Where the folder is not opened to look, `_stay` does so.
+        GNU Mailutils, which has no UIDPLUS, writes the mbox file as the connection knew it. Dovecot fills an mbox file that was
+        empty with NULs once it took messages of a group back, which may yet come. The folder is opened again before anything is
+        said about it.
         """
-        doubtful = self._taken_back or "UIDPLUS" not in self.capabilities
-        if not doubtful or self._ahead.strayed or not self._has("UNSELECT"):
-            return
-        self._ahead.settle()
-        tag = self._talk.send(b"UNSELECT")
-        self._talk.forgive([tag])
-        self._ahead.strayed = self._talk.finish(tag).status == "OK"
+        uncertain = self._taken_back or (self._was_empty and bool(self._unanswered))
+        doubtful = uncertain or "UIDPLUS" not in self.capabilities
+        left = self._ahead.strayed or UNSELECT in self._ahead
+        if doubtful and not left and self._has("UNSELECT"):
+            self._ahead.settle()
+            self._ahead.ask([UNSELECT])
+            if self._talk.serial:
+                self._ahead.settle()
 
     def _blame(self, error: MailError) -> None:
         """Notes that a form of APPEND may have been the cause, where the connection ended."""

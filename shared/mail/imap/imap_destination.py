@@ -74,6 +74,7 @@ class ImapDestination(AppendSession):
         self._flag_cache.clear()
         status = self._status_of(name, selected)
         self._uidvalidity = status.uidvalidity or 0
+        self._was_empty = not status.messages
         return replace(status, append_limit_bytes=self._limit)
 
     def _open_ahead(self, name: bytes) -> None:

@@ -158,7 +158,7 @@ class LookingSession(ListingSession):
         refused: list[MailError] = []
         arrived_with, progress = self._wire.arrived_with, self._wire.progress
         pieces = list(self._fitting(written(uids.pieces(PIECE))))
-        first = fetch(pieces[0][0], _MARK_ITEMS) if anew and pieces else b""
+        first = fetch(pieces[0][0], _MARK_ITEMS) if pieces and (self._ahead.stepped_out() or anew) else b""
         if first:
             self._open_anew(first, then if len(pieces) == 1 else None)
             then = None if len(pieces) == 1 else then
