@@ -240,3 +240,5 @@ class Appended:
     refused: dict[int, Exception] = field(default_factory=dict)
     #: Positions that were stored.
     stored: tuple[int, ...] = ()
+    #: Whether a literal waited to be let through that would go at once another time, so that this took a round trip more.
+    waited: bool = False

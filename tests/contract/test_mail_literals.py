@@ -115,7 +115,7 @@ def test_a_proved_keyword_waits_again_only_in_a_folder_that_takes_no_new_ones(pe
         send(destination, message(b"1", flags=("New",)))
         assert server.waited == [1]
         destination.open(b"g")
-        send(destination, message(b"22", flags=("New",)))
+        assert send(destination, message(b"22", flags=("New",))).waited == waits
         assert server.waited == ([1, 2] if waits else [1])
         send(destination, message(b"333", flags=("Newer",)))
         assert server.waited[-1] == 3

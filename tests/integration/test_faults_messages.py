@@ -374,7 +374,7 @@ def test_a_flag_that_an_append_forgets_is_set_afterwards(wires: Wires, batch_mes
 
 
 def test_without_it_the_flag_would_be_away(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ForgottenFlags, "see_to", lambda *_: None)
+    monkeypatch.setattr(ForgottenFlags, "see_to", lambda *_: False)
     wires.old.folder(b"INBOX").add(plain(1), (b"\\Seen", b"\\Flagged"))
     wires.destination.behaviour.append.alter_flags = lambda flags: tuple(f for f in flags if f.lower() != b"\\flagged")
     in_process = stage_of(wires)
@@ -397,12 +397,12 @@ def test_a_flag_is_set_though_the_worker_died_before_it_saw_to_it(
     """The worker that comes next knows nothing of the server."""
     in_process, see_to, died = forgetful(wires), ForgottenFlags.see_to, []
 
-    def dies(self: ForgottenFlags, *given: Any) -> None:
+    def dies(self: ForgottenFlags, *given: Any) -> bool:
         if not died:
             died.append(self)
             self._memory.kept = self._memory.forgotten = frozenset()
             raise LeaseLost("the process was killed")
-        see_to(self, *given)
+        return see_to(self, *given)
 
     monkeypatch.setattr(ForgottenFlags, "see_to", dies)
     in_process.to_the_end()

@@ -45,7 +45,7 @@ class AppendAnswers:
         answers = self._answers(outstanding)
         for answer in answers:
             self._weigh(answer)
-            self.writers.answered(len(answer.stored), followed=self.flight.unanswered > 1)
+            self.writers.answered(len(answer.stored), followed=self.flight.unanswered > 1, waited=answer.waited)
             stored = [] if self.shared or self.writers.fill_gaps else self.flight.stored(answer)
             if stored and self.arrivals.unlike(self.flight.uidnext, stored):
                 rest = [*answers, *self._answers(0)]

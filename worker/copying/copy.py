@@ -17,7 +17,7 @@ from typing import Final
 from shared.content.watching import WatchedChunks, seen_in
 from shared.mail import KnownStatus, MailDestination, MailSource, Message, Sighting
 from shared.mail.answers.limits import may_be_too_large
-from shared.model import Folder, Intent, Lease, LedgerEntry, Note, Settled
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.model.errors import (
     AnswerUnreadable,
     ConnectionLost,
@@ -54,6 +54,7 @@ from worker.copying.neighbours import Neighbours
 from worker.copying.outcomes import MessageOutcomes
 from worker.copying.oversize import set_aside
 from worker.copying.rate_wait import wait_out
+from worker.copying.read_back import read_back
 from worker.copying.recovery import just_stored
 from worker.copying.writers import FolderWriters
 from worker.decisions.alike import Alike
@@ -205,7 +206,8 @@ class BatchCopy:
         try:
             # A server that breaks the connection over this must not keep a batch open of which all is brought.
             if self._lease.remaining or self._lease.unit.attempts <= ATTEMPTS:
-                self._see_to_flags()
+                if self._lease.unit.attempts > 1:  # the read-back may be what broke the attempt before
+                    self._see_to_flags()
                 checked = bool(pairs) and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
         except BaseException as error:
             self._salvage(error)
@@ -244,19 +246,10 @@ class BatchCopy:
         self._forgotten_flags.see_to(self._status, self._flying.records)
 
     def _read_back(self, uids: UidSet) -> bool:
-        """Tells whether the destination shows exactly what was sent: UIDs, sizes, dates and fingerprints.
-
-        Called while the folder is open anyway. Where they differ, `worker.verifying.verify` compares message by message. Other
-        flags than were sent are told at once.
-        """
+        """Tells whether the destination shows exactly what was sent, while the folder is open anyway."""
         assert self._status is not None
-        shown: dict[int, tuple[str, ...]] = {}
-        coming = self._coming.folder.destination_name if self._coming else None
-        anew = self._forgotten_flags.unsure(self._status)
-        there = self._destination.marks(uids, then=coming, anew=anew, told=shown.__setitem__)
-        if notes := self._forgotten_flags.amiss(self._status, self._flying.records, shown):
-            self._flying.add(Settled(notes=notes))
-        return there == (len(uids), self._flying.digest)
+        then = self._coming.folder.destination_name if self._coming else None
+        return read_back(self._destination, self._status, uids, self._flying, self._forgotten_flags, then=then)
 
     @property
     def _flying(self) -> InFlight:

@@ -1,8 +1,8 @@
 """Sets the flags that the destination forgot when messages were appended with them (Exchange forgets \\Flagged).
 
-A server that kept a flag once is believed from then on: that costs one FETCH for each flag and worker process. Where it
-forgets a flag, each batch sets it by STORE before it is closed, divided, halved or given up; one whose worker died before that
-is claimed again. Copies that others brought are left as they are: people may have cleared their flags.
+A server that kept a flag once is believed from then on. That is seen where a batch is read back; where it is not, one FETCH asks
+for the flags. Where it forgets a flag, each batch sets it by STORE before it is closed, divided, halved or given up; one whose
+worker died before that is claimed again. Copies that others brought are left as they are: people may have cleared their flags.
 
 What a copy lacks all the same is told and not set: a disk that had no room for the name of a keyword has none for it now, and
 later nobody could tell what the server forgot from what people did.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from shared.mail import FlagChange, KnownStatus, MailDestination, MailSource
@@ -28,6 +29,8 @@ from worker.decisions.unlike_flags import LOST, keywords_of, nameless, told, unl
 
 _log = get_logger("mailhaul.worker")
 
+#: The flags of no message.
+NOTHING_SHOWN: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType({})
 #: Most copies that are looked at for a flag of which it is unknown whether the server keeps it.
 SAMPLE: Final = 20
 
@@ -133,28 +136,37 @@ class ForgottenFlags:
             found += lost_since(self._store, folder_id, sent, before, shown)
         return told(found)
 
-    def see_to(self, status: KnownStatus, records: Iterable[Record]) -> None:
+    def see_to(
+        self,
+        status: KnownStatus,
+        records: Iterable[Record],
+        shown: Mapping[int, tuple[str, ...]] = NOTHING_SHOWN,
+    ) -> bool:
         """Looks whether the batch's copies have their flags, and sets what the server forgot. The folder is open.
 
-        A server that refuses this holds nothing back.
+        `shown` are flags that were read since they were sent, by the UIDs of the copies. Returns whether any were set. A server
+        that refuses this holds nothing back.
         """
         to = {int(s): int(d) for record in records for s, d in record.pairs() if s not in self._others}
         # An earlier holder of the batch may have died before it saw to the flags of what it sent.
         if to.keys() - self._sent.keys():
             self._open |= LOOKED_AT - self._memory.kept
         if not self._open - self._memory.kept:
-            return
+            return False
         copies = self._copies(to)
         settable = {flag.lower() for flag in status.permanent_flags}
         try:
-            forgotten = {flag for flag in sorted(copies) if self._forgets(flag, copies[flag])}
-            self._destination.store_flags(
+            forgotten = self._forgotten(copies, shown)
+            changes = [
                 FlagChange(uids=UidSet.of(sorted(copies[flag].values())), add=(flag,))
-                for flag in sorted(forgotten)
+                for flag in forgotten
                 if not settable or flag in settable
-            )
+            ]
+            self._destination.store_flags(changes)
         except (ServerRefused, FolderRefused) as error:
             _log.warning("flags_not_completed", messages=sum(map(len, copies.values())), reason=str(error))
+            return False
+        return bool(changes)
 
     def _copies(self, to: Mapping[int, int]) -> dict[str, dict[int, int]]:
         """Returns flag → source UID → destination UID of our copies that were sent with it."""
@@ -164,16 +176,31 @@ class ForgottenFlags:
                 found[flag] |= {int(uid): to[uid] for uid in uids if uid in to}
         return {flag: uids for flag, uids in found.items() if uids}
 
-    def _forgets(self, flag: str, copies: Mapping[int, int]) -> bool:
+    def _forgotten(self, copies: Mapping[str, Mapping[int, int]], shown: Mapping[int, tuple[str, ...]]) -> list[str]:
+        """Returns the flags that the server forgets. What `shown` leaves open is looked at by one FETCH."""
+        samples = {flag: self._sample(copies[flag]) for flag in sorted(copies) if flag not in self._memory.forgotten}
+        unknown = {uid for sample in samples.values() for uid in sample if uid not in shown}
+        if unknown:
+            shown = {**shown, **dict(self._destination.flags(UidSet.of(sorted(unknown))))}
+        there = {
+            uid: {one.lower() for one in shown[uid]} for sample in samples.values() for uid in sample if uid in shown
+        }
+        return [flag for flag in sorted(copies) if self._forgets(flag, copies[flag], samples.get(flag, ()), there)]
+
+    def _sample(self, copies: Mapping[int, int]) -> list[int]:
+        ours = [there for uid, there in copies.items() if uid in self._sent]
+        return sorted(ours or copies.values())[-SAMPLE:]
+
+    def _forgets(
+        self, flag: str, copies: Mapping[int, int], sample: Iterable[int], there: Mapping[int, set[str]]
+    ) -> bool:
         if flag in self._memory.forgotten:
             return True
-        ours = [there for uid, there in copies.items() if uid in self._sent]
-        some = UidSet.of(sorted(ours or copies.values())[-SAMPLE:])
-        shown = [{one.lower() for one in flags} for _, flags in self._destination.flags(some)]
+        shown = [there[uid] for uid in sample if uid in there]
         if any(flag in flags for flags in shown):
             self._memory.keeps(flag)
             return False
         # Of what an earlier attempt sent, a reader may have cleared the flag: that teaches nothing about the server.
-        if shown and ours:
+        if shown and any(uid in self._sent for uid in copies):
             self._memory.forgets(flag)
         return bool(shown)

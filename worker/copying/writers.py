@@ -122,14 +122,14 @@ class FolderWriters:
             return NO_UIDS
         return self._rest.take(min(COMING_MESSAGES, COMING_BYTES * len(unit.uids) // unit.size_bytes))[0]
 
-    def answered(self, messages: int, *, followed: bool) -> None:
+    def answered(self, messages: int, *, followed: bool, waited: bool) -> None:
         """Notes that the destination took so many messages just now.
 
         `followed`: another group is on its way already. What comes after an answer that no group followed took a round trip, too,
-        and says nothing of the pace.
+        and says nothing of the pace; nor does a group of which a literal `waited`, as it does once.
         """
         now = self._clock()
-        if self._last is not None:
+        if self._last is not None and not waited:
             self._taken += messages
             self._busy += now - self._last
         self._last = now if followed else None

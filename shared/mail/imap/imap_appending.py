@@ -56,6 +56,8 @@ class _Group:
     commands: list[tuple[bytes, tuple[int, ...]]] = field(default_factory=list)
     #: Positions refused before anything was sent.
     refused: dict[int, Exception] = field(default_factory=dict)
+    #: Whether a literal of it waited, and would not have, had another been let through before.
+    waited: bool = False
 
 
 class AppendSession(LookingSession):
@@ -206,6 +208,7 @@ class AppendSession(LookingSession):
             parts.append(b" %b%b {%d+}\r\n" % (text, when, size))
         else:
             parts.append(b" %b%b {%d}\r\n" % (text, when, size))
+            self._unanswered[-1].waited |= size <= self._forms.no_wait_bytes
             self._wire.send(parts)
             parts.clear()
             if not self._talk.proceed(tag):
@@ -312,4 +315,5 @@ class AppendSession(LookingSession):
             uidvalidity=uidvalidity if known else None,
             refused=refused,
             stored=tuple(stored),
+            waited=state.waited,
         )

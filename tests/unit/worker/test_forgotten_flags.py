@@ -23,8 +23,10 @@ class Server:
     def __init__(self, *seen: int) -> None:
         self.kept_flags, self.seen, self.given = KeptFlags(), seen, UidSet()
         self.changes: list[FlagChange] = []
+        self.asked: list[UidSet] = []
 
     def flags(self, uids: UidSet) -> list[tuple[int, tuple[str, ...]]]:
+        self.asked.append(uids)
         return [(uid, ("\\Seen",) if uid in self.seen else ()) for uid in uids]
 
     def store_flags(self, changes: Iterable[FlagChange]) -> None:
@@ -33,8 +35,8 @@ class Server:
             self.changes.append(change)
 
 
-def flags_of(server: Server) -> ForgottenFlags:
-    store: Any = SimpleNamespace(flags=lambda _: {"\\Seen": UidSet.span(1, 6)})
+def flags_of(server: Server, flags: str = "\\Seen") -> ForgottenFlags:
+    store: Any = SimpleNamespace(flags=lambda _: {flags: UidSet.span(1, 6)})
     lease: Any = SimpleNamespace(unit=SimpleNamespace(folder_id="folder"))
     return ForgottenFlags(lease, store, server)  # type: ignore[arg-type]
 
@@ -71,3 +73,17 @@ def test_copies_that_are_found_again_get_only_keywords_that_the_source_shows_now
     records = copied(UidSet.span(1, 2), 101).records
     flags_of(server).complete(source, folder, UidSet.span(1, 2), records)  # type: ignore[arg-type]
     assert server.changes == [FlagChange(uids=UidSet.of([101]), add=("new",))]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_was_read_back_is_not_asked_for_again(*, seen: bool) -> None:
+    """Flags that were not read back are asked for at once, whichever they are."""
+    server = Server()
+    flags, ours = flags_of(server, "\\Seen \\Flagged"), copied(UidSet.span(1, 3), 101)
+    for uid in range(1, 4):
+        flags.sent(uid, ("\\Seen", "\\Flagged"))
+    shown = ("\\Seen", "\\Flagged") if seen else ()
+    assert flags.see_to(FOLDER, ours.records, dict.fromkeys((101, 102), shown)) is not seen
+    assert server.asked == [UidSet.of([103])]
+    assert server.given == (UidSet() if seen else UidSet.span(101, 103))
+    assert server.kept_flags.kept == (frozenset({"\\seen", "\\flagged"}) if seen else frozenset())

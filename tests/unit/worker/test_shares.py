@@ -96,6 +96,7 @@ class Bench:
         protocol: str = "imap",
         uidplus: bool = True,
         flight: float = 0.0,
+        proof: float = 0.0,
         **fields: Any,
     ) -> None:
         account = SimpleNamespace(endpoint=SimpleNamespace(protocol=protocol))
@@ -105,6 +106,8 @@ class Bench:
         self.seconds_each, self.now, self.widened, self.rung = seconds_each, 0.0, [], 0
         #: The seconds of a round trip where the first group of the folder is waited for before the next is sent; 0: it is not.
         self.flight = flight
+        #: The seconds of a round trip in which the second group waits for the server to let a literal through; 0: it does not.
+        self.proof = proof
         self.called = 0
 
     def widen(self, lease: Any, writers: int) -> int:
@@ -126,8 +129,9 @@ class Bench:
                 parts.append(len(part))
                 groups = len(part) // 10
                 for group in range(groups):
-                    self.now += 10 * self.seconds_each + (self.flight if group < 2 else 0)
-                    writers.answered(10, followed=group + 1 < groups and not (self.flight and group == 0))
+                    first, waited = bool(self.flight) and group == 0, bool(self.proof) and group == 1
+                    self.now += 10 * self.seconds_each + self.flight * (group < 2) + self.proof * waited
+                    writers.answered(10, followed=group + 1 < groups and not first, waited=waited)
         except Divided as batch:
             parts += [len(share) for share in batch.parts]
             self.called = batch.lanes
@@ -154,6 +158,7 @@ def test_a_later_batch_is_measured_at_its_end() -> None:
     [
         ("fast", Bench(0.001), False),
         ("fast, far away", Bench(0.001, flight=0.3), False),
+        ("fast, far away, with a keyword that waits", Bench(0.001, proof=0.3), False),
         ("POP3: a maildrop is open once", Bench(0.02, protocol="pop3"), False),
         ("copies are found by their place", Bench(0.02, uidplus=False), False),
         ("a rate, or another folder that goes there too", Bench(0.02), True),
