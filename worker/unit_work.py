@@ -88,6 +88,7 @@ class UnitWork:
         self.progressed = False
         # The first attempt tells whether there is any need.
         sessions.lasting = unit.attempts > 1 and not protocol_of(lease.mailbox.source.endpoint).one_session
+        sessions.last_attempt = unit.attempts >= ATTEMPTS
         just_counted, self._counted = self._counted, None
 
         def wish() -> Wish:

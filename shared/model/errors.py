@@ -131,6 +131,10 @@ class ConnectionLost(MailError):
     """The connection broke, timed out or was closed (BYE). What was in flight is in doubt."""
 
 
+class NothingRead(ConnectionLost):
+    """The connection ended at each message of the folder that was asked for, and can be opened anew."""
+
+
 class Unreachable(MailError):
     """A connection could not be opened: name not found, refused, timed out, or closed before signing in."""
 

@@ -17,7 +17,9 @@ from tests.contract.mail_kit import Scripted
 HERE = UidSet.span(1, 3)
 LIMIT = 2_000
 SIZE = b"* 1 FETCH (UID 1 FLAGS (\\Seen) RFC822.SIZE 3)\r\n"
-SIGHTING = b'* 1 FETCH (UID 1 RFC822.SIZE 3 INTERNALDATE "x" BODY[HEADER.FIELDS (DATE)] {8}\r\nA: b\r\n\r\n)\r\n'
+SIGHTING = (
+    b'* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 3 INTERNALDATE "x" BODY[HEADER.FIELDS (DATE)] {8}\r\nA: b\r\n\r\n)\r\n'
+)
 WHOLE = b'* 1 FETCH (UID 1 FLAGS () INTERNALDATE "x" BODY[] {8}\r\nA: b\r\n\r\n)\r\n'
 
 CALLS: dict[str, tuple[bytes, Callable[[Any], object]]] = {
@@ -63,7 +65,7 @@ def _uncounted(take: Callable[..., Any]) -> Callable[..., Any]:
     ("pattern", "line"),
     [
         (imap_listing._SIZE_AND_FLAGS, SIZE),
-        (imap_looking._SIGHTING, SIGHTING.partition(b"}\r\n")[0] + b"}\r\n"),
+        (imap_looking._MARK, SIGHTING.partition(b"}\r\n")[0] + b"}\r\n"),
         (imap_source._USUAL, WHOLE.partition(b"}\r\n")[0] + b"}\r\n"),
     ],
 )

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from shared.mail import MailSource, Sighting
 from shared.model.errors import ConnectionLost
-from shared.model.uids import NO_UIDS
+from shared.model.uids import NO_UIDS, UidSet
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires
 from tests.integration.test_missing import need_none
 from tests.mail import make_mailbox, populate
@@ -24,6 +26,7 @@ from tests.servers.faulty import Command
 from tests.servers.imap_syntax import number_set
 from worker.copying.adopt import Adoption
 from worker.copying.copy import BatchCopy
+from worker.sessions.mailbox_sessions import MailboxSessions
 from worker.sessions.outlasting import OutlastingSource
 
 FOLDERS = {"INBOX": 24, "Alpha": 5, "Zeta": 5}
@@ -40,12 +43,14 @@ def asked_for(uid: int) -> Callable[[Command], bool]:
     return asked
 
 
-def with_unreadable(dovecot: Callable[..., Dovecot], broken: Sequence[int]) -> tuple[Dovecot, Dovecot]:
+def with_unreadable(
+    dovecot: Callable[..., Dovecot], broken: Sequence[int], inbox: int = FOLDERS["INBOX"]
+) -> tuple[Dovecot, Dovecot]:
     """Returns a source that may not read these messages of its INBOX, and an empty destination."""
     source, destination = dovecot(), dovecot()
     for server in (source, destination):
         server.add_user(LOGIN, PASSWORD)
-    populate(source.host, source.port, LOGIN, PASSWORD, make_mailbox(3, FOLDERS, 700))
+    populate(source.host, source.port, LOGIN, PASSWORD, make_mailbox(3, FOLDERS | {"INBOX": inbox}, 700))
     make_unreadable(source, broken)
     return source, destination
 
@@ -185,3 +190,105 @@ def test_many_in_a_row_cost_no_attempts(
     assert (len(in_process.failures()) <= 2) is outlasts, in_process.failures()
     if outlasts:
         assert wires.source.connections <= (70 if kept_back else 46)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs files that the server may not read")
+def test_a_dovecot_that_may_not_read_a_whole_folder(dovecot: Callable[..., Dovecot]) -> None:
+    """Its messages fail by name after three attempts; `retry` brings them once they can be read."""
+    source, destination = with_unreadable(dovecot, ())
+    files = make_unreadable(source, range(FOLDERS["INBOX"]))
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    assert in_process.outcomes() == {"copied": 10, "failed": 24}
+    assert len(in_process.noted("failed")) == 24
+    assert all("Internal error occurred" in why for why in in_process.noted("failed").values()), "the server's words"
+    assert len(in_process.failures()) <= 4
+    for file in files:
+        file.chmod(0o666)
+    request = in_process.store.import_(in_process.import_id)
+    assert request is not None
+    need_none(in_process)
+    GivenResources(store=in_process.store).operations.retry(request)
+    in_process.to_the_end(submit=False)
+    assert in_process.outcomes() == {"copied": 34}
+    assert in_process.held("destination") == in_process.held("source")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs files that the server may not read")
+def test_a_dovecot_that_may_not_read_most_of_a_folder_that_is_compared(dovecot: Callable[..., Dovecot]) -> None:
+    source, destination = with_unreadable(dovecot, (), 200)
+    InProcessImport(source, destination).to_the_end()
+    before = destination.mail_folder(LOGIN)
+    for path in sorted((before / "cur").iterdir())[40:]:
+        path.unlink()  # what the second import is to bring
+    make_unreadable(source, range(50, 190))
+    in_process = InProcessImport(source, destination)
+    in_process.to_the_end()
+    found = in_process.outcomes()
+    assert found["failed"] == 140
+    assert found["copied"] + found["already_present"] == 70
+    assert len(in_process.noted("failed")) == 140
+    assert not in_process.folders()["INBOX"].unreadable
+    assert len(list((before / "cur").iterdir())) + len(list((before / "new").iterdir())) >= 60
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_folder_of_which_nothing_is_given_is_soon_given_up(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, bounded: bool
+) -> None:
+    if not bounded:
+        never = property(lambda self: False, lambda self, value: None)
+        monkeypatch.setattr(MailboxSessions, "last_attempt", never, raising=False)
+    wires.fill(40)
+    wires.fill(9, b"Zeta")
+
+    def guilty(command: Command) -> bool:
+        return re.match(rb"UID FETCH .*BODY\.PEEK", command.text) is not None and wires.opened(command) == b"INBOX"
+
+    wires.source.faults.add(reply(guilty, BYE, times=None))
+    in_process = InProcessImport(wires.source, wires.destination, batch_messages=20)
+    in_process.to_the_end(limit=400)
+    assert in_process.outcomes() == {"copied": 9, "failed": 40}
+    assert len(in_process.noted("failed")) == 40
+    assert (wires.source.connections <= 30) is bounded, wires.source.connections
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_more_than_a_session_is_opened_anew_for(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, bounded: bool
+) -> None:
+    """Compares a folder with what the destination held before. Without the bound, nothing of the folder is copied."""
+
+    def unbounded(
+        self: OutlastingSource, uids: UidSet, *, full: bool = False, text_bytes: int = 0
+    ) -> Iterator[Sighting]:
+        def ask(session: MailSource, part: UidSet) -> Iterator[Sighting]:
+            return session.sightings(part, full=full, text_bytes=text_bytes)
+
+        return self._each("bytes" if full else "header", uids, ask)
+
+    monkeypatch.setattr("worker.sessions.outlasting.MOST_REOPENED", 12)
+    if not bounded:
+        monkeypatch.setattr(OutlastingSource, "sightings", unbounded)
+    wires.fill(90)
+    for message in wires.old.folder(b"INBOX").messages[:10]:
+        wires.new.folder(b"INBOX").add(message.body, list(message.flags), message.internaldate or b"")
+    broken = range(31, 71)
+
+    def guilty(command: Command) -> bool:
+        return b"BODY.PEEK[" in command.text and any(asked_for(uid)(command) for uid in broken)
+
+    wires.source.faults.add(reply(guilty, BYE, times=None))
+    in_process = InProcessImport(wires.source, wires.destination, batch_messages=90)
+    in_process.to_the_end(limit=100)
+    if not bounded:
+        assert in_process.folders()["INBOX"].unreadable
+        return
+    assert in_process.outcomes() == {"already_present": 10, "copied": 40, "failed": 40}
+    assert sorted(in_process.noted("failed")) == list(broken)
+    assert wires.bodies() == wires.sent() - wires_bodies(wires, broken)
+
+
+def wires_bodies(wires: Wires, uids: Sequence[int]) -> Counter[bytes]:
+    """Returns these messages of the source's INBOX."""
+    return Counter(message.body for message in wires.old.folder(b"INBOX").messages if message.uid in uids)

@@ -11,10 +11,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.model import Options
 from tests.conftest import DovecotPair
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires
 from tests.mail import Mail, populate
 from tests.servers.faulty import FaultyServer
+from worker.copying import recognise
 from worker.decisions import likeness
 
 WHEN = datetime(2015, 1, 1, tzinfo=UTC)
@@ -212,3 +214,27 @@ def test_a_copy_with_another_date_is_adopted_and_told(dovecot_pair: DovecotPair)
     in_process = InProcessImport(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
     assert copied(in_process) == {"already_present": 1}
     assert "internal date" in in_process.noted("normalised")[1]
+
+
+@pytest.mark.parametrize("told_apart", [True, False])
+def test_twins_with_other_flags_each_find_their_own_copy(
+    dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch, *, told_apart: bool
+) -> None:
+    """Copies messages newest first, so that the copies of twins stand the other way round, and loses the ledger.
+
+    Each copy of a pair would get the flags of both.
+    """
+    if not told_apart:
+        monkeypatch.setattr(recognise, "twins", lambda *_: ((), ()))
+    source, destination, login = dovecot_pair.source, dovecot_pair.destination, dovecot_pair.account()
+    sent = [
+        Mail(HEAD % (at // 2) + b"\r\ntext\r\n", ("\\Seen", "a") if at % 2 else ("\\Flagged",), WHEN)
+        for at in range(20)
+    ]
+    populate(source.host, source.port, login, PASSWORD, {"INBOX": sent})
+    for outcome in ("copied", "already_present"):
+        in_process = InProcessImport(
+            source, destination, logins=[login], batch_messages=1, options=Options(newest_first=True)
+        )
+        assert copied(in_process) == {outcome: 20}
+    assert (in_process.held("destination") == in_process.held("source")) is told_apart

@@ -100,23 +100,29 @@ def test_nothing_is_joined_over_a_message_that_was_removed() -> None:
     assert parts.known(b"* 1 FETCH (", {b"FLAGS": []}, 1) == {b"FLAGS": []}
 
 
+_ITEM = re.compile(rb'(BODY\[[^]]*\](?:<\d+>)?|[A-Z0-9.]+) (\([^)]*\)|"[^"]*"|\{(\d+)\}\r\n|[^ )\r\n]+)')
+
+
 def one_item_each(text: bytes) -> bytes:
-    """Returns what a command brought with an answer for each item of a message, the UID last."""
+    """Returns what a command brought with an answer for each item of a message, in the opposite order: the UID last."""
     answers: list[bytes] = []
-    for number, told in re.findall(rb"\* (\d+) FETCH \(((?:[^\r\n{]|\{\d+\}\r\n(?:[^\r\n]+\r\n)*\r\n)*)\)\r\n", text):
-        items = re.findall(
-            rb'(UID \d+|FLAGS \([^)]*\)|INTERNALDATE "[^"]*"|RFC822\.SIZE \d+|BODY\[[^]]*\] \{\d+\}\r\n(?:[^\r\n]+\r\n)*\r\n)',
-            told,
-        )
-        answers += [
-            b"* %b FETCH (%b)\r\n" % (number, item) for item in sorted(items, key=lambda i: i.startswith(b"UID"))
-        ]
-    rest = re.sub(rb"\* \d+ FETCH \((?:[^\r\n{]|\{\d+\}\r\n(?:[^\r\n]+\r\n)*\r\n)*\)\r\n", b"", text)
-    return b"".join(answers) + rest
+    while head := re.match(rb"\* \d+ FETCH \(", text):
+        told: list[bytes] = []
+        number, text = head[0], text[head.end() :]
+        while item := _ITEM.match(text):
+            end = item.end() + int(item[3] or 0)
+            told.append(text[:end])
+            text = text[end:].removeprefix(b" ")
+        assert text.startswith(b")\r\n"), text[:100]
+        text = text[3:]
+        answers += [number + item + b")\r\n" for item in reversed(told)]
+    return b"".join(answers) + text
 
 
 @pytest.mark.parametrize("joined", [True, False])
-def test_sizes_flags_and_headers_are_joined_too(wires: Wires, monkeypatch: pytest.MonkeyPatch, *, joined: bool) -> None:
+def test_sizes_flags_headers_bytes_and_marks_are_joined_too(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, *, joined: bool
+) -> None:
     if not joined:
         monkeypatch.setattr(FetchTold, "keep", lambda self, line, items, wanted: False)
     wires.fill(6)
@@ -125,9 +131,17 @@ def test_sizes_flags_and_headers_are_joined_too(wires: Wires, monkeypatch: pytes
     opened = source.open(b"INBOX")
     every, flags, told = UidSet.span(1, 6), [("\\Seen",) if uid % 2 else () for uid in range(1, 7)], {}
     usual = list(source.sightings(every))
+    looks = [{"full": True}, {"full": True, "text_bytes": 20}]
+    usual_looks = [list(source.sightings(every, **look)) for look in looks]  # type: ignore[arg-type]
+    marks = source.marks(every)
     wires.source.faults.add(rewrite(rb"^UID FETCH", one_item_each))
     assert (list(source.sightings(every)) == usual) is joined
     assert (sorted(source.flags(every)) == list(enumerate(flags, start=1))) is joined
+    for look, whole in zip(looks, usual_looks, strict=True):
+        assert (list(source.sightings(every, **look)) == whole) is joined, look  # type: ignore[arg-type]
+    shown: dict[int, tuple[str, ...]] = {}
+    assert (source.marks(every, told=shown.__setitem__) == marks) is joined
+    assert (shown == dict(enumerate(flags, start=1))) is joined
     sizes = list(source.sizes(opened, told=told.__setitem__))
     assert (sizes == [(seen.uid, seen.size_bytes) for seen in usual]) is joined
     assert (told == dict(enumerate(flags, start=1))) is joined

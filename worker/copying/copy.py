@@ -29,6 +29,7 @@ from shared.model.errors import (
     MailError,
     MessageEndsConnection,
     MessagesRefused,
+    NothingRead,
     NothingTaken,
     ProtocolViolation,
     ServerRefused,
@@ -359,6 +360,8 @@ class BatchCopy:
         it: so the rest is halved.
         """
         first, rest = left.take(1)
+        if isinstance(error, NothingRead):
+            return  # others would be blamed as well, one by one
         if error.side == Side.SOURCE and rest and not self._seen and self._lease.unit.attempts > 1:
             raise Divided(rest.take((len(rest) + 1) // 2), blamed=first) from error
 

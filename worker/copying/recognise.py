@@ -15,6 +15,7 @@ from shared.model.uids import NO_UIDS, UidSet
 from shared.nouns import dataclass
 from shared.runtime.logs import get_logger
 from worker.decisions.likeness import TEXT_BYTES, Reasons, likely, matched
+from worker.decisions.twin_flags import by_flags, twins
 
 _log = get_logger("mailhaul.worker")
 
@@ -72,8 +73,25 @@ class Recognition:
             return {}
         _log.info("comparing_bytes", messages=len(uids), with_messages=len(others), text_bytes=text_bytes)
         theirs, ours = self._read(self._source, uids, text_bytes), self._read(self._destination, others, text_bytes)
-        pairs = matched(theirs.values(), ours.values())
+        pairs = self._by_flags(theirs, ours, matched(theirs.values(), ours.values()))
         return {uid: Recognised(original=theirs[uid], copy=ours[to]) for uid, to in pairs.items()}
+
+    def _by_flags(
+        self, theirs: dict[int, Sighting], ours: dict[int, Sighting], pairs: dict[int, int]
+    ) -> dict[int, int]:
+        """Returns the pairs, of messages that are the same in bytes and date those with the same flags.
+
+        Else each copy would get the flags of the other message too (`worker.copying.flag_completion`).
+        """
+        sources, copies = twins(theirs.values(), ours.values(), pairs)
+        if not sources:
+            return pairs
+        try:
+            there = {int(uid): flags for uid, flags in self._source.flags(sources)}
+            here = {int(uid): flags for uid, flags in self._destination.flags(copies)}
+        except ServerRefused:
+            return pairs
+        return by_flags(theirs, ours, pairs, (there, here)) if len(there) == len(sources) else pairs
 
     def _read(self, session: MailSession, uids: UidSet, text_bytes: int) -> dict[int, Sighting]:
         found: dict[int, Sighting] = {}

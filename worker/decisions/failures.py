@@ -283,6 +283,14 @@ TABLE: tuple[FailureRule, ...] = (
         delay_seconds=2,
         advice=CHECK_NETWORK_MAILHAUL_GOES_ON.says(),
     ),
+    # The last of three attempts gives up all messages of a batch: a server whose disk is away for a minute is waited for.
+    FailureRule(
+        error=errors.NothingRead,
+        code="{side}_connection_lost",
+        how=Disposition.AGAIN,
+        scope="folder",
+        delay_seconds=30,
+    ),
     FailureRule(
         error=errors.ConnectionLost,
         code="{side}_connection_lost",

@@ -92,7 +92,8 @@ def likely(theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, in
     return match(eligible(theirs), eligible(ours))
 
 
-def _as_sent(seen: Sighting) -> Hashable:
+def as_sent(seen: Sighting) -> Hashable:
+    """Returns what two copies share that are the same in bytes, size and date."""
     return seen.digest, seen.size_bytes, sent_date(seen)
 
 
@@ -114,7 +115,7 @@ def _unmarked(seen: Sighting) -> Hashable:
 
 #: The keys that must be equal, for the source's message and for the destination's, from the closest match on.
 _LADDER = [
-    (_as_sent, _as_sent),
+    (as_sent, as_sent),
     (_exactly, _exactly),
     (_canonically, _canonically),
     *((_form(number), _form(0)) for number in range(len(FORMS))),

@@ -65,6 +65,8 @@ class MailboxSessions:
         self.live: list[MailSession] = []
         #: Whether the source outlasts messages over which its server ends the connection (`OutlastingSource`).
         self.lasting = False
+        #: Whether a source that gives no message of a folder is asked for these no more.
+        self.last_attempt = False
 
     def both(self, mailbox: Mailbox) -> tuple[MailSource, MailDestination]:
         """Returns both sessions, dialled at the same time when neither is open.
@@ -79,7 +81,9 @@ class MailboxSessions:
         """Returns the session with the source, and opens it if needed."""
         if self._source is None:
             session = self._dial(Side.SOURCE, self._dialer.source, mailbox)
-            lasting = OutlastingSource(session, lambda: self._source_again(mailbox), lambda: self.lasting)
+            lasting = OutlastingSource(
+                session, lambda: self._source_again(mailbox), lambda: self.lasting, lambda: self.last_attempt
+            )
             self._source = cast(MailSource, lasting)
             self.live.append(self._source)
         return self._source

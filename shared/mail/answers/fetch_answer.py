@@ -85,7 +85,7 @@ class FetchAnswer:
 
     def literal(self, value: bytes | None) -> None:
         """Takes the literal that `feed` announced; None when it was not kept."""
-        self._open[-1].append(None if value is None else Text(value))
+        self._open[-1].append(value if value is None or isinstance(value, Text) else Text(value))
 
     @property
     def key(self) -> bytes:

@@ -6,33 +6,20 @@ A million messages are asked for in windows of UIDs and read as a stream: one wi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
-from shared.content.fingerprint import (
-    FIELDS,
-    HEADER_BYTES,
-    MODULUS,
-    Canonical,
-    delivered,
-    fingerprint_of,
-    header_fingerprint,
-    header_of,
-    identifying,
-    in_ascii,
-    mark,
-    message_id_of,
-)
+from shared.content.fingerprint import FIELDS, HEADER_BYTES, MODULUS, header_fingerprint, header_of, mark
 from shared.folders.gmail import EXTENSION, keywords
 from shared.mail import FlagsTold, Sighting
-from shared.mail.answers.bounds import most_body
-from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, size_of, split_flags, uid_of
+from shared.mail.answers.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
 from shared.mail.answers.fetch_parts import FetchTold
-from shared.mail.answers.grammar import clean_text, flags_in
+from shared.mail.answers.grammar import flags_in
 from shared.mail.answers.internaldate import parse_internaldate
 from shared.mail.answers.tokens import LITERAL, Value
 from shared.mail.imap.flights import PIECE, fetch, raise_first, written
 from shared.mail.imap.imap_listing import WINDOW, ListingSession
+from shared.mail.imap.imap_sightings import Look, sighting_of
 from shared.mail.transport.wire import LINE_LIMIT
 from shared.model.errors import AnswerUnreadable, MailError
 from shared.model.uids import Uid, UidSet
@@ -40,13 +27,13 @@ from shared.wording.often_said import ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE
 
 _T = TypeVar("_T")
 
-_HEADER_LIMIT: Final = 16 * 1024 * 1024
 _FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}\r\n]*)\)(?: MODSEQ \(\d{1,20}\))?\)\r\n')
-#: The form in which nearly every server answers `sightings` without bodies, and `marks`.
-_SIGHTING = re.compile(
-    rb'\* \d+ FETCH \(UID (\d{1,10}) (?:FLAGS \(([^()"{}\r\n]*)\) )?RFC822\.SIZE (\d{1,20}) INTERNALDATE "([^"\\\r\n]*)" '
+#: The form in which nearly every server answers `sightings` without bodies (where flags may have changed just now), and `marks`.
+_FORM: Final = (
+    rb'\* \d+ FETCH \(UID (\d{1,10}) (?:FLAGS \(([^()"{}\r\n]*)\) )%bRFC822\.SIZE (\d{1,20}) INTERNALDATE "([^"\\\r\n]*)" '
     rb"BODY\[HEADER\.FIELDS \([^()\r\n]*\)\] \{(\d{1,5})\}\r\n"
 )
+_SIGHTING, _MARK = re.compile(_FORM % b"?"), re.compile(_FORM % b"")
 _SIGHTING_WITH: Final = b"(UID RFC822.SIZE INTERNALDATE %b)"
 _FIELDS_ITEM: Final = b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii")
 _SIGHTING_ITEMS: Final = _SIGHTING_WITH % _FIELDS_ITEM
@@ -126,22 +113,22 @@ class LookingSession(ListingSession):
         The fingerprint comes from the identifying header fields, or with `full` from the whole message or its
         beginning.
         """
-        items = _SIGHTING_ITEMS
+        items, look = _SIGHTING_ITEMS, Look(full=full, text_bytes=text_bytes if full else 0)
         if full:
             text = b"BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.%d>" % text_bytes
             items = _SIGHTING_WITH % (text if text_bytes else b"BODY.PEEK[]")
         missing: set[int] = set()
         refused: list[MailError] = []
-        told = None if full else FetchTold()
+        told = FetchTold()
         self._stay()
         for tag, piece in self._flights(written(uids.pieces(PIECE)), items, missing, refused, all_exist=True):
             for line in self._lines_until(tag):
-                seen = self._sight(line, refused, full=full, part=bool(text_bytes), told=told)
+                seen = self._sight(line, refused, look, told)
                 if seen is not None and seen.uid in missing:
                     missing.discard(seen.uid)
                     yield seen
-            for rest in told.rest(missing.intersection(piece)) if told else ():
-                if (seen := _header_sighting(rest)) is not None:
+            for rest in told.rest(missing.intersection(piece)):
+                if (seen := look.sighting(rest)) is not None:
                     missing.discard(seen.uid)
                     yield seen
         raise_first(refused)
@@ -163,15 +150,26 @@ class LookingSession(ListingSession):
             self._open_anew(first, then if len(pieces) == 1 else None)
             then = None if len(pieces) == 1 else then
         self._stay(first)
+        look, parts, shown = Look(flags=True), FetchTold(), dict[int, tuple[str, ...]]()
+
+        def counted(seen: Sighting | None) -> None:
+            nonlocal number, total
+            if seen is not None and seen.uid in missing:
+                missing.discard(seen.uid)
+                if told and seen.uid in shown:
+                    told(seen.uid, shown[seen.uid])
+                number += 1
+                total += mark(seen.uid, seen.size_bytes, seen.internaldate, seen.fingerprint)
+            shown.clear()
 
         def behind() -> None:
             if then is not None:
                 self._open_ahead(then)
 
-        for tag, _ in self._flights(pieces, _MARK_ITEMS, missing, refused, all_exist=True, behind=behind):
+        for tag, piece in self._flights(pieces, _MARK_ITEMS, missing, refused, all_exist=True, behind=behind):
             lines = self._lines_until(tag)
             while True:
-                while usual := arrived_with(_SIGHTING, HEADER_BYTES):
+                while usual := arrived_with(_MARK, HEADER_BYTES):
                     found, start = usual
                     number_of, flags, size, date, _ = found.groups()
                     uid, fingerprint = Uid(int(number_of)), header_fingerprint(header_of(start))
@@ -179,20 +177,15 @@ class LookingSession(ListingSession):
                         missing.discard(uid)
                         number += 1
                         total += mark(uid, int(size), parse_internaldate(date)[0], fingerprint)
-                        if told and flags is not None:
+                        if told:
                             told(uid, flags_in(flags)[0])
                         progress()
                 line = next(lines, None)
                 if line is None:
                     break
-                shown: dict[int, tuple[str, ...]] = {}
-                seen = self._sight(line, refused, full=False, flagged=shown.__setitem__)
-                if seen is not None and seen.uid in missing:
-                    missing.discard(seen.uid)
-                    if told and seen.uid in shown:
-                        told(seen.uid, shown[seen.uid])
-                    number += 1
-                    total += mark(seen.uid, seen.size_bytes, seen.internaldate, seen.fingerprint)
+                counted(self._sight(line, refused, look, parts, shown.__setitem__))
+            for rest in parts.rest(missing.intersection(piece)):
+                counted(_flagged(rest, look, shown.__setitem__))
         raise_first(refused)
         return number, total % MODULUS
 
@@ -203,19 +196,13 @@ class LookingSession(ListingSession):
         """Sends the command that opens the folder, where it can be sent before its turn."""
 
     def _sight(
-        self,
-        line: bytes,
-        refused: list[MailError],
-        *,
-        full: bool,
-        part: bool = False,
-        told: FetchTold | None = None,
-        flagged: FlagsTold | None = None,
+        self, line: bytes, refused: list[MailError], look: Look, told: FetchTold, flagged: FlagsTold | None = None
     ) -> Sighting | None:
+        """Returns the message that is told whole by this answer, or by it and earlier ones."""
         if not FETCH.match(line):
             self._talk.take_line(line)
             return None
-        usual = None if full else _SIGHTING.fullmatch(line)
+        usual = None if look.full else (_MARK if look.flags else _SIGHTING).fullmatch(line)
         if usual and int(usual[5]) <= HEADER_BYTES:
             start = self._wire.read(int(usual[5]), HEADER_BYTES)
             # Whatever else the answer says of the message is of no interest here.
@@ -226,87 +213,28 @@ class LookingSession(ListingSession):
             self._wire.progress()
             if flagged and usual[2] is not None:
                 flagged(Uid(int(usual[1])), flags_in(usual[2])[0])
-            return _sighting(int(usual[1]), int(usual[3]), usual[4], start)
-        canonical = Canonical() if full else None
-        start, length, read = b"", 0, set[bytes]()
+            return sighting_of(int(usual[1]), int(usual[3]), usual[4], start)
         answer = FetchAnswer()
         try:
             for size in self._literals(answer, line):
                 if (key := answer.key).startswith(b"BODY["):
-                    most = most_body(max(0, size_of(answer.items()))) if full else _HEADER_LIMIT
+                    most = look.most(told.known(line, answer.items(), self._talk.expunged))
                     if size > most:
                         raise self._talk.violation(ANNOUNCED_TOO_MANY_BYTES_OF_MESSAGE.says(size=size, most=most))
-                    read.add(key)
-                    length += size
-                    kept = []
-                    room = HEADER_BYTES
-                    for chunk in self._wire.read_chunks(size):
-                        if canonical:
-                            canonical.update(chunk)
-                        if room > 0:
-                            kept.append(chunk[:room])
-                            room -= len(chunk)
-                    answer.literal(b"".join(kept))
-                    start = start or b"".join(kept)
+                    answer.literal(look.seen(key, self._wire.read_chunks(size)))
                 else:
                     answer.literal(self._wire.read(size, LINE_LIMIT))
         except AnswerUnreadable as error:
             self._hold(error, refused)
             return None
         self._wire.progress()
-        items = answer.items()
-        if told is not None:
-            joined = told.joined(line, items, self._talk.expunged, _is_sighting)
-            return None if joined is None else _header_sighting(joined)
-        values = {key: v for key, v in items.items() if key.startswith(b"BODY[") and isinstance(v, bytes)}
-        if not values:
-            return None  # expunged meanwhile: BODY[] NIL
-        if flagged and (flags := flags_of(items)) is not None:
-            flagged(Uid(uid_of(items)), flags_in(b" ".join(split_flags(flags)[0]))[0])
-        for value in (value for key, value in values.items() if key not in read):  # quoted strings
-            start, length = start or value, length + len(value)
-            if canonical:
-                canonical.update(value)
-        date = items.get(b"INTERNALDATE")
-        size = length if full and not part else max(0, size_of(items))
-        certain = full and (length == size or delivered(header_of(start)))
-        return _sighting(
-            uid_of(items),
-            size,
-            date if isinstance(date, bytes) else None,
-            start,
-            canonical,
-            certain,
-        )
+        items = told.joined(line, answer.items(), self._talk.expunged, look.whole)
+        return None if items is None else _flagged(items, look, flagged)
 
 
-def _is_sighting(told: Collection[bytes]) -> bool:
-    return {b"UID", b"RFC822.SIZE", b"INTERNALDATE"}.issubset(told) and any(key.startswith(b"BODY[") for key in told)
-
-
-def _header_sighting(items: dict[bytes, Value]) -> Sighting | None:
-    """Returns what these items of a message tell; None without a header: it was expunged meanwhile."""
-    start = next((v for key, v in items.items() if key.startswith(b"BODY[") and isinstance(v, bytes)), None)
-    date = items.get(b"INTERNALDATE")
-    if start is None:
-        return None
-    return _sighting(uid_of(items), max(0, size_of(items)), date if isinstance(date, bytes) else None, start)
-
-
-def _sighting(
-    uid: int, size: int, date: bytes | None, start: bytes, canonical: Canonical | None = None, certain: bool = False
-) -> Sighting:
-    fields = identifying(header_of(start))
-    return Sighting(
-        uid=Uid(uid),
-        size_bytes=size,
-        internaldate=parse_internaldate(date)[0],
-        fingerprint=fingerprint_of(fields),
-        message_id=clean_text(message_id_of(fields)),
-        digest=canonical.digest() if canonical else None,
-        alike=canonical.alike() if canonical else (),
-        in_ascii=in_ascii(fields),
-        certain=certain,
-        nuls=canonical.nuls if canonical else 0,
-        checksum=canonical.checksum if canonical else 0,
-    )
+def _flagged(items: dict[bytes, Value], look: Look, flagged: FlagsTold | None) -> Sighting | None:
+    """Returns what these items tell of a message, and hands its flags on."""
+    seen = look.sighting(items)
+    if seen is not None and flagged and (flags := flags_of(items)) is not None:
+        flagged(seen.uid, flags_in(b" ".join(split_flags(flags)[0]))[0])
+    return seen
