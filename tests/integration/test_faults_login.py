@@ -170,6 +170,7 @@ def test_hostile_flags_are_dropped_and_noted(wires: Wires) -> None:
         b"STATUS",
         b"SELECT",
         b"APPEND",
+        b"UNSELECT",
         b"UID FETCH",
         b"LOGOUT",
         b"CAPABILITY",
