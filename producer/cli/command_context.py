@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from shared.model.errors import MailhaulError, StoreError
@@ -35,6 +36,8 @@ class CommandContext:
         self.settings = settings
         self._make = make
         self.embedded = EmbeddedRedis(settings.state_dir) if settings.redis_url is None else None
+        #: Held while the embedded Redis is taken over; and whether it may be, which is over when the command ends.
+        self._taking_over, self._open = threading.Lock(), True
         self._store: Store | None = None
         self._ring: Ring | None = None
         self._vault: Vault | None = None
@@ -55,6 +58,8 @@ class CommandContext:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with self._taking_over:
+            self._open = False
         if self.embedded:
             self.embedded.stop()
 
@@ -89,9 +94,13 @@ class CommandContext:
         if self._store is None:
             from shared.store.redis.redis_store import RedisStore, connect
 
-            known = self.settings
+            known, options = self.settings, dict[str, Any]()
+            if self.embedded:
+                from producer.cli.taking_over import taking_over
+
+                options["connection_class"] = taking_over(self._revived)
             self._store = RedisStore(
-                connect(self.urls[1]),
+                connect(self.urls[1], **options),
                 lease_seconds=known.lease_seconds,
                 limits=known.limits,
                 most_lanes=known.most_lanes,
@@ -142,9 +151,21 @@ class CommandContext:
 
     def ensure(self) -> None:
         """Starts the embedded Redis here if the process that ran it has ended."""
-        if self.embedded and not self.embedded.owner and not self.embedded.alive():
-            self.embedded.start()
-            self._store = self._ring = None
+        with self._taking_over:
+            if self.embedded and not self.embedded.owner and not self.embedded.alive():
+                self.embedded.start()
+                self._store = self._ring = None
+
+    def _revived(self) -> str:
+        """Takes over the embedded Redis of a process that has ended. Returns its socket; "" where it is not this command's to do.
+
+        A server of its own that died is started again by its supervisor.
+        """
+        with self._taking_over:
+            if not self._open or self.embedded is None or self.embedded.owner:
+                return ""
+            self.embedded.ensure()
+            return str(self.embedded.socket_path)
 
     def child_settings(self) -> dict[str, str]:
         """Returns the variables by which a child process finds the same state folder and Redis."""

@@ -28,8 +28,8 @@ from shared.store import PIECE, SCOPES, other_options
 from shared.store.redis import scripts
 
 
-def connect(url: str) -> redis.Redis:
-    """Opens a client for the state database.
+def connect(url: str, **options: Any) -> redis.Redis:
+    """Opens a client for the state database; `options` are redis-py's.
 
     Retries are safe here because every script may be repeated. The client waits about 20 s for a server that restarts.
     """
@@ -41,6 +41,7 @@ def connect(url: str) -> redis.Redis:
         max_connections=200,
         retry=Retry(ExponentialWithJitterBackoff(cap=2, base=0.05), 14),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
+        **options,
     )
 
 
