@@ -131,7 +131,7 @@ NOTES = {
     " its own to messages. It loses what is appended to the folder that the connection has open: mailhaul "
     "closes it before. It has no UIDPLUS, so second copies cannot be removed: what it altered beyond "
     "recognition stands twice after a loss of the state, or of a connection, and not every such message is "
-    "told, nor does the import say so itself: it may be called complete. In the trial none of 110 messages kept "
+    "told; whether such an import calls itself complete was not looked at. In the trial none of 110 messages kept "
     "its bytes. Do not import into it: choose another server as the destination. Over POP3 it notes that a "
     "message was read in its header, and TOP adds a "
     "blank line: such messages are recognised, and read by RETR. Of a message with two fields `From` it "
